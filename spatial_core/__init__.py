@@ -1,0 +1,1 @@
+"""Spatial Diffusion: say, see, judge and choose spatially."""

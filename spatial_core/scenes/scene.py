@@ -1,0 +1,75 @@
+"""The state of a procedural scene: what stands where, seen from where, under what light.
+
+World: metres, right-handed, x to the viewer's right, y away from the viewer, z up; z = 0 is the floor.
+The camera looks along +y, so the viewer's frame and the picture agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Vec3 = tuple[float, float, float]
+Color = tuple[float, float, float]
+"""Linear RGB in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One object.
+
+    Attributes:
+        kind: A name of `OBJECT_KINDS`.
+        color: A name of `COLORS`.
+        position: Centre of the footprint, at the height of the lowest point.
+        scale: Multiplies the kind's own size.
+        yaw: Rotation about z in radians; 0 faces the viewer.
+        pattern: A name of `PATTERNS`; "plain" for none.
+        relation_to_support: How the support holds it.
+        support: Index of the object or furniture it rests on, in, or hangs on; None for the floor.
+        named: Whether a prompt may name it; False for clutter and distractors.
+    """
+
+    kind: str
+    color: str
+    position: Vec3
+    scale: float = 1.0
+    yaw: float = 0.0
+    pattern: str = "plain"
+    relation_to_support: str = "on"
+    support: int | None = None
+    named: bool = True
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera: position and look-at point in metres, vertical field of view in degrees."""
+
+    position: Vec3
+    target: Vec3
+    fov: float
+
+
+@dataclass(frozen=True)
+class Style:
+    """Everything about the look that no relation depends on."""
+
+    wall: Color
+    floor: Color
+    furniture: Color
+    light_direction: Vec3
+    light_color: Color
+    ambient: float
+    background: str = "wall"
+    blur: float = 0.0
+    noise: float = 0.0
+    texture_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene: furniture comes first among the objects (kind "table", "shelf", "tray", ...)."""
+
+    objects: tuple[SceneObject, ...]
+    camera: Camera
+    style: Style
+    seed: int
