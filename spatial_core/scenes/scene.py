@@ -24,8 +24,9 @@ class SceneObject:
         scale: Multiplies the kind's own size.
         yaw: Rotation about z in radians; 0 faces the viewer.
         pattern: A name of `PATTERNS`; "plain" for none.
-        relation_to_support: How the support holds it.
-        support: Index of the object or furniture it rests on, in, or hangs on; None for the floor.
+        relation_to_support: How the support holds it: "on", "inside", "leaning_against" or "hanging_on".
+        support: Index of the object or furniture it rests on, in, leans or hangs on; None for the floor,
+            or for the wall if it hangs or leans.
         named: Whether a prompt may name it; False for clutter and distractors.
     """
 
@@ -67,9 +68,20 @@ class Style:
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene: furniture comes first among the objects (kind "table", "shelf", "tray", ...)."""
+    """A scene: furniture comes first among the objects (kind "table", "shelf", "tray", ...).
+
+    Attributes:
+        objects: Furniture, then everything else.
+        camera: Where it is seen from.
+        style: How it looks.
+        seed: Where it came from.
+        wall_y: Metres; the back wall is the plane y = wall_y.
+        side_wall_x: Metres; a room corner's second wall is the plane x = side_wall_x, None without one.
+    """
 
     objects: tuple[SceneObject, ...]
     camera: Camera
     style: Style
     seed: int
+    wall_y: float = 1.0
+    side_wall_x: float | None = None
