@@ -1,0 +1,1 @@
+"""The verbs of the `spatial` command, one module each: HELP, add_arguments(parser), run(args)."""
