@@ -1,8 +1,8 @@
 """What a scene can hold: object kinds built from solid primitives, named colours, patterns.
 
-A kind lives in its own frame: metres at scale 1, x to its right, y away from the viewer (its front looks along -y),
-z up, footprint centred on the origin, lowest point at z = 0. Sizes are those of table-top things of about one size
-class, not of life, so that each can be named at 25-45 pixels.
+A kind lives in its own frame: metres at scale 1, x to its right, y away from the viewer (its front looks along
+-y), z up, footprint centred on the origin, lowest point at z = 0. Sizes are those of table-top things of about
+one size class, not of life, so that each can be named at 25-45 pixels.
 """
 
 from __future__ import annotations
@@ -171,17 +171,18 @@ class ObjectKind:
         half_extents: Half sizes of the bounding box that is centred over the footprint's origin, metres:
             x and y reach to +-half, z from 0 to 2 * half.
         parts: Its primitives.
-        can_hold_on_top: Whether others can stand on it, at `top_height`, within `top_half`.
-        top_height: Height of the flat top, metres.
+        can_hold_on_top: Whether others can stand on it, at `top`, within `top_half`.
+        top: Height of the flat top, metres.
         top_half: Half sizes (x, y) of the flat top, metres.
-        surfaces: Heights of every board others can stand on, top first (a shelf has several), metres.
         can_contain: Whether others can stand inside it.
         inner_radius: Radius of the largest circle inside it, at the height of the inner floor, metres.
-        inner_floor: Height of the inner floor, metres.
+        floor_height: Height of the inner floor, metres.
         rim_height: Height of the rim, metres.
         wall: Whether it hangs on the wall: its back is the plane y = +half_extents[1].
-        lean: How `SceneObject.tilt` turns it: "back" tips the top away from the viewer (about its rear bottom edge),
-            "raise_back" lifts the rear edge (a book shows its cover), "raise_right" lifts the right end (a pencil).
+        lean: How `SceneObject.tilt` turns it: "back" tips the top away from the viewer (about its rear bottom
+            edge),
+            "raise_back" lifts the rear edge (a book shows its cover), "raise_right" lifts the right
+            end (a pencil).
         has_front: Whether one sees which way it faces; at yaw 0 the front looks at the viewer.
         category: "object" or "furniture".
         styled: Whether the scene's furniture colour and wood grain replace the named colour.
@@ -191,12 +192,11 @@ class ObjectKind:
     half_extents: Vec3
     parts: tuple[Part, ...]
     can_hold_on_top: bool = False
-    top_height: float = 0.0
+    top: float = 0.0
     top_half: tuple[float, float] = (0.0, 0.0)
-    surfaces: tuple[float, ...] = ()
     can_contain: bool = False
     inner_radius: float = 0.0
-    inner_floor: float = 0.0
+    floor_height: float = 0.0
     rim_height: float = 0.0
     wall: bool = False
     lean: Lean = "none"
@@ -222,7 +222,7 @@ def tilt_frame(kind: ObjectKind, tilt: float) -> tuple[NDArray[np.float64], NDAr
 
 
 def object_bounds(item: SceneObject) -> tuple[Vec3, Vec3]:
-    """Lower and upper corner of an object's axis-aligned bounding box in the world, yaw, scale and tilt applied.
+    """Lower and upper corner of an object's axis-aligned bounding box in the world.
 
     Raises:
         ValueError: `item.kind` is not a name of `OBJECT_KINDS`.
@@ -400,9 +400,15 @@ def _table_parts() -> tuple[Part, ...]:
 
 
 def _shelf_parts() -> tuple[Part, ...]:
-    boards = tuple(_box((0, 0, z - 0.0125), (0.6, 0.17, 0.0125), "main") for z in (0.9, 0.48, 0.06))
-    sides = tuple(_box((sx * 0.585, 0, 0.43), (0.015, 0.165, 0.43), "main") for sx in (-1, 1))
-    return (*boards, *sides, _box((0, 0.162, 0.45), (0.58, 0.006, 0.42), "dim"))
+    brackets = tuple(
+        part
+        for x in (-0.32, 0.32)
+        for part in (
+            _box((x, 0.112, 0.05), (0.011, 0.008, 0.05), "dim"),
+            _box((x, 0.02, 0.062), (0.009, 0.105, 0.008), "dim", (-34, 0, 0)),
+        )
+    )
+    return (_box((0, 0, 0.115), (0.5, 0.13, 0.015), "main"), *brackets)
 
 
 def _tray_parts() -> tuple[Part, ...]:
@@ -616,7 +622,6 @@ def _kind(
     name: str,
     *,
     top: tuple[float, float, float] | None = None,
-    surfaces: tuple[float, ...] = (),
     inside: tuple[float, float, float] | None = None,
     wall: bool = False,
     lean: Lean = "none",
@@ -626,19 +631,18 @@ def _kind(
 ) -> ObjectKind:
     """A kind from its parts; `top` is (half x, half y, height), `inside` (radius, floor, rim)."""
     high = np.abs(_REACH[name]).max(0)
-    height, half_top = (top[2], (top[0], top[1])) if top else (0.0, (0.0, 0.0))
+    level, half_top = (top[2], (top[0], top[1])) if top else (0.0, (0.0, 0.0))
     radius, floor, rim = inside if inside else (0.0, 0.0, 0.0)
     return ObjectKind(
         name=name,
         half_extents=(float(high[0]), float(high[1]), float(_REACH[name][:, 2].max() / 2)),
         parts=_RAW[name],
         can_hold_on_top=top is not None,
-        top_height=height,
+        top=level,
         top_half=half_top,
-        surfaces=surfaces or ((height,) if top else ()),
         can_contain=inside is not None,
         inner_radius=radius,
-        inner_floor=floor,
+        floor_height=floor,
         rim_height=rim,
         wall=wall,
         lean=lean,
@@ -668,9 +672,7 @@ _SPECIAL: dict[str, Callable[[], ObjectKind]] = {
     "car": lambda: _kind("car", has_front=True),
     "house": lambda: _kind("house", has_front=True),
     "table": lambda: _kind("table", top=(0.73, 0.43, 0.72), category="furniture", styled=True),
-    "shelf": lambda: _kind(
-        "shelf", top=(0.57, 0.15, 0.9), surfaces=(0.9, 0.48, 0.06), category="furniture", styled=True
-    ),
+    "shelf": lambda: _kind("shelf", top=(0.48, 0.12, 0.13), category="furniture", styled=True),
     "tray": lambda: _kind("tray", top=(0.22, 0.14, 0.014), category="furniture"),
     "stool": lambda: _kind("stool", top=(0.12, 0.12, 0.403), category="furniture"),
 }
