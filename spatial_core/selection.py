@@ -1,6 +1,6 @@
-"""Choosing among scored images: P(best), ranking with ties, best-of-N, extremes, halving. NumPy in, indices out.
+"""Choosing among scored images: P(best), ranking with ties, best-of-N, extremes, halving.
 
-A score is a Gaussian with a mean and a standard deviation, independent of its neighbours.
+NumPy in, indices out. A score is a Gaussian: a mean and a standard deviation, independent of its neighbours.
 Array letters: B scored images.
 """
 
@@ -50,7 +50,7 @@ def p_best(mean: ArrayLike, std: ArrayLike) -> FloatArray:
         float64 [B] that sums to 1. Unjudged images get 0; all are NaN if no image was judged.
 
     Raises:
-        ValueError: If the shapes differ or are not [B], a mean is infinite, or a std is negative or not finite.
+        ValueError: If the shapes differ or are not [B], a mean is infinite, or a std is not in [0, inf).
     """
     means, stds = _checked(mean, std)
     known = ~np.isnan(means)
@@ -100,14 +100,11 @@ def rank(mean: ArrayLike, std: ArrayLike, *, confidence: float = 0.75) -> Rankin
     means, stds = _checked(mean, std)
     order = _descending(means)
     groups: list[list[int]] = []
-    for i in order.tolist():
+    for i in map(int, order):
         if math.isnan(means[i]):
             break
         leader = groups[-1][0] if groups else None
-        if (
-            leader is not None
-            and probability_better(means[leader], stds[leader], means[i], stds[i]) < confidence
-        ):
+        if leader is not None and _better(means, stds, leader, i) < confidence:
             groups[-1].append(i)
         else:
             groups.append([i])
@@ -247,6 +244,10 @@ def _descending(values: FloatArray) -> IntArray:
 
 def _normal_cdf(x: FloatArray) -> FloatArray:
     return 0.5 * np.asarray(_erfc(-x / math.sqrt(2.0)), dtype=np.float64)
+
+
+def _better(means: FloatArray, stds: FloatArray, a: int, b: int) -> float:
+    return probability_better(float(means[a]), float(stds[a]), float(means[b]), float(stds[b]))
 
 
 def _p_best_known(means: FloatArray, stds: FloatArray) -> FloatArray:

@@ -271,7 +271,8 @@ class SpatialScorer(torch.nn.Module):
                 "Pass a single string to use it for all images."
             )
         for prompt in listed:
-            if not isinstance(prompt, (str, SceneGraph)):
+            # Callers without type checking do pass None or a path here.
+            if not isinstance(prompt, (str, SceneGraph)):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ValueError(f"A prompt must be a str or a SceneGraph; got {type(prompt).__name__}.")
         read: dict[str, SceneGraph] = {}
         graphs: list[SceneGraph] = []
@@ -330,11 +331,17 @@ def _guess_kind(id_or_path: str, revision: str | None) -> str:
     config = _locate(id_or_path, "config.json", revision)
     if config is None:
         raise FileNotFoundError(
-            f"{id_or_path!r} has neither {JUDGE_FILE} nor config.json, so it is no scorer that can be loaded. "
+            f"{id_or_path!r} has neither {JUDGE_FILE} nor config.json, so no scorer can be loaded from it. "
             "Check the name; for a hub model, fetch it first with "
             f"`hf download {id_or_path} --local-dir models/{Path(id_or_path).name}` and pass that folder."
         )
-    model_type = str(json.loads(config.read_text(encoding="utf-8")).get("model_type"))
+    try:
+        model_type = str(json.loads(config.read_text(encoding="utf-8"))["model_type"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{config} is not valid JSON with a model_type, so the model cannot be told from it. "
+            "Fetch the file again, or pass scorer=... ."
+        ) from error
     if model_type in _VISION_LANGUAGE_TYPES:
         return "vqa"
     if model_type in _DETECTOR_TYPES:
