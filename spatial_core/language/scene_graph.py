@@ -85,13 +85,17 @@ class SceneGraph:
         """Return the words of the prompt that state `relation`."""
         return self.text[relation.span[0] : relation.span[1]]
 
+    def anchors(self, relation: Relation) -> list[str]:
+        """Return a noun phrase with its determiner for each object of `relation`."""
+        return [
+            "the picture" if i == PICTURE else f"the {self.entities[i].describe()}" for i in relation.objects
+        ]
+
     def clause(self, relation: Relation) -> str:
         """Return the relation as one unambiguous statement: "the red ball is to the left of the blue cup"."""
         subject = self.entities[relation.subject]
-        anchors = [f"the {self.entities[i].describe()}" for i in relation.objects if i != PICTURE]
-        if relation.part and anchors:
-            anchors[0] = f"the {relation.part} of {anchors[0]}"
-        predicate = RELATIONS[relation.relation].wording.format(*anchors)
+        anchors = self.anchors(relation)
+        predicate = RELATIONS[relation.relation].predicate(anchors, relation.part)
         return f"the {subject.describe()} {'is' if subject.count == 1 else 'are'} {predicate}"
 
     def to_dict(self) -> dict[str, Any]:
