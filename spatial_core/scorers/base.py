@@ -361,9 +361,9 @@ def _locate(id_or_path: str, name: str, revision: str | None) -> Path | None:
     if Path(id_or_path).is_absolute() or id_or_path.count("/") != 1:
         return None
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     try:
         return Path(hf_hub_download(id_or_path, name, revision=revision))
-    except (EntryNotFoundError, LocalEntryNotFoundError):
+    except (EntryNotFoundError, HfHubHTTPError):
         return None
