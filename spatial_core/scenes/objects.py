@@ -672,7 +672,7 @@ _SPECIAL: dict[str, Callable[[], ObjectKind]] = {
     "car": lambda: _kind("car", has_front=True),
     "house": lambda: _kind("house", has_front=True),
     "table": lambda: _kind("table", top=(0.73, 0.43, 0.72), category="furniture", styled=True),
-    "shelf": lambda: _kind("shelf", top=(0.48, 0.12, 0.13), category="furniture", styled=True),
+    "shelf": lambda: _kind("shelf", top=(0.48, 0.12, 0.13), wall=True, category="furniture", styled=True),
     "tray": lambda: _kind("tray", top=(0.22, 0.14, 0.014), category="furniture"),
     "stool": lambda: _kind("stool", top=(0.12, 0.12, 0.403), category="furniture"),
 }
