@@ -29,6 +29,8 @@ Floats = npt.NDArray[np.float64]
 States = npt.NDArray[np.int8]
 
 TRUE, FALSE, AMBIGUOUS = 1, 0, -1
+WALL, FLOOR = -2, -1
+"""Indices that stand for the wall and the floor, from the end, whatever the number of objects."""
 
 BINARY: tuple[str, ...] = (
     "left_of",
@@ -74,7 +76,7 @@ MIN_VISIBLE = 0.4
 class Statement:
     """One relation between things of a scene; `objects` is empty for a place in the picture.
 
-    Indices run over the scene's objects; the number of objects stands for the wall, and the next for the floor.
+    Indices run over the scene's objects, or are `WALL` or `FLOOR`.
     """
 
     relation: str
@@ -96,16 +98,6 @@ class Closure:
     between: States
     places: States
 
-    @property
-    def wall(self) -> int:
-        """Index that stands for the wall."""
-        return self.places.shape[1] - 2
-
-    @property
-    def floor(self) -> int:
-        """Index that stands for the floor."""
-        return self.places.shape[1] - 1
-
     def state(self, statement: Statement) -> int:
         """Return 1, 0 or -1 for one statement."""
         name, subject, objects = statement.relation, statement.subject, statement.objects
@@ -117,8 +109,10 @@ class Closure:
 
     def statements(self, state: int = TRUE) -> list[Statement]:
         """Return every statement of the given state; `between` once per unordered pair of sides."""
+        count = self.places.shape[1] - 2
         found = [
-            Statement(BINARY[r], int(s), (int(o),)) for r, s, o in np.argwhere(self.binary == state).tolist()
+            Statement(BINARY[r], s, (o if o < count else o - count - 2,))
+            for r, s, o in np.argwhere(self.binary == state).tolist()
         ]
         found += [
             Statement("between", s, (a, b))
@@ -152,7 +146,6 @@ class _World:
         self.size = 2 * np.cbrt(self.half.prod(-1))
 
     def _read(self, k: int, scene: Scene, n: int) -> None:
-        roots: list[int] = []
         manners = {"on": 0, "inside": 1, "leaning_against": 2, "hanging_on": 3}
         for i, state in enumerate(scene.objects):
             item, kind = make_item(state), OBJECT_KINDS[state.kind]
@@ -169,24 +162,26 @@ class _World:
             self.support[k, i] = (
                 state.support if state.support is not None else (n if on_wall or leaning else n + 1)
             )
-            # Level: which furniture (or wall -2, floor -1) it rests on in the end.
-            if leaning:
-                root = _standing_on(scene, state)
-            elif on_wall:
-                root = -2
-            elif state.support is None:
-                root = -1
-            elif OBJECT_KINDS[scene.objects[state.support].kind].category == "furniture":
-                root = state.support
-            else:
-                root = roots[state.support]
-            roots.append(root)
-            self.level[k, i] = root
+            self.level[k, i] = _level(scene, i)
             j = state.support
             self.carried[k, i, self.support[k, i]] = True
             while j is not None:
                 self.carried[k, i, j] = True
                 j = scene.objects[j].support
+
+
+def _level(scene: Scene, index: int) -> int:
+    """Return the furniture that something rests on in the end, -1 for the floor, -2 for the wall."""
+    state = scene.objects[index]
+    if state.relation_to_support == "leaning_against":
+        return _standing_on(scene, state)
+    if state.kind == "shelf" or state.relation_to_support == "hanging_on":
+        return -2
+    if state.support is None:
+        return -1
+    if OBJECT_KINDS[scene.objects[state.support].kind].category == "furniture":
+        return state.support
+    return _level(scene, state.support)
 
 
 def _standing_on(scene: Scene, state: SceneObject) -> int:

@@ -417,7 +417,7 @@ def sample_style(rng: Random) -> Style:
         ),
         light_color=_tint(rng, 0.85, 1.0, 0.12),
         ambient=rng.uniform(0.3, 0.55),
-        background=rng.choice(("wall", "wall", "panels", "window", "tiles")),
+        background=rng.choice(("wall", "wall", "gradient", "panels", "tiles", "window")),
         blur=rng.choice((0.0, 0.0, 0.0, rng.uniform(0.2, 0.7))),
         noise=rng.choice((0.0, 0.0, rng.uniform(0.005, 0.025))),
         texture_seed=rng.randrange(2**31),
