@@ -32,7 +32,7 @@ class Backdrop:
 def _line(value: Tensor, period: Tensor | float, width: Tensor) -> Tensor:
     """1 on the lines at multiples of `period`, 0 off them, antialiased for a footprint of `width`."""
     away = (value / period - (value / period).round()).abs() * period
-    return (1.6 - away / width).clamp_(0, 1)
+    return (1.25 - away / width).clamp_(0, 1)
 
 
 def paint_background(

@@ -1,8 +1,8 @@
 """What a scene can hold: object kinds built from solid primitives, named colours, patterns.
 
-A kind lives in its own frame: metres at scale 1, x to its right, y away from the viewer (its front looks along
--y), z up, footprint centred on the origin, lowest point at z = 0. Sizes are those of table-top things of about
-one size class, not of life, so that each can be named at 25-45 pixels.
+A kind lives in its own frame: metres at scale 1, x to its right, y away from the viewer (its front looks
+along -y), z up, footprint centred on the origin, lowest point at z = 0. Sizes are those of table-top
+things of about one size class, not of life, so that each can be named at 25-45 pixels.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ COLORS: dict[str, Color] = {
 PATTERNS: tuple[str, ...] = ("plain", "striped", "dotted", "checkered")
 
 PATTERN_PARTNER: dict[str, str] = {
-    name: "black" if name in ("white", "yellow", "gray", "cyan", "pink") else "white" for name in COLORS
+    name: {"white": "gray", "yellow": "black", "gray": "black"}.get(name, "white") for name in COLORS
 }
 """The second colour of a pattern; the named one covers the larger share."""
 
@@ -518,10 +518,10 @@ _RAW: dict[str, tuple[Part, ...]] = {
         _arc((0, 0, 0.105), 0.086, 0.009, 92, "dim", (0, -90, 0)),
     ),
     "spoon": (
-        _ellipsoid((-0.085, 0, 0.014), (0.042, 0.031, 0.013), "glossy"),
-        _ellipsoid((-0.085, 0, 0.022), (0.031, 0.022, 0.007), "dim"),
-        _box((0.035, 0, 0.014), (0.09, 0.008, 0.006), "glossy"),
-        _ellipsoid((0.12, 0, 0.014), (0.025, 0.014, 0.008), "glossy"),
+        _ellipsoid((-0.085, 0, 0.016), (0.046, 0.036, 0.015), "glossy"),
+        _ellipsoid((-0.085, 0, 0.024), (0.034, 0.026, 0.009), "dim"),
+        _box((0.035, 0, 0.016), (0.09, 0.01, 0.008), "glossy"),
+        _ellipsoid((0.12, 0, 0.016), (0.027, 0.017, 0.011), "glossy"),
     ),
     "pencil": (
         _frustum((0.015, 0, 0.015), 0.015, 0.085, "main", angles=(0, 90, 0)),
@@ -561,15 +561,15 @@ _RAW: dict[str, tuple[Part, ...]] = {
     ),
     "pear": (
         _ellipsoid((0, 0, 0.064), (0.067, 0.067, 0.064), "glossy"),
-        _frustum((0, 0, 0.118), 0.0635, 0.034, "glossy", 0.86, 0.52),
-        _ellipsoid((0, 0, 0.15), (0.035, 0.035, 0.03), "glossy"),
+        _frustum((0, 0, 0.1225), 0.0556, 0.0225, "glossy", 1.0, 0.62),
+        _ellipsoid((0, 0, 0.146), (0.0348, 0.0348, 0.033), "glossy"),
         _frustum((0.004, 0, 0.19), 0.006, 0.018, "bark", angles=(0, 14, 0)),
         _ellipsoid((0.032, 0, 0.192), (0.03, 0.013, 0.008), "leaf", (0, -24, 0)),
     ),
     "egg": (
         _cup((0, 0, 0.025), 0.042, 0.025, "metal", 0.7, 1.0, 0.12, 0.2),
         _ellipsoid((0, 0, 0.082), (0.056, 0.056, 0.058), "main"),
-        _ellipsoid((0, 0, 0.096), (0.0505, 0.0505, 0.07), "main"),
+        _ellipsoid((0, 0, 0.091), (0.0545, 0.0545, 0.071), "main"),
     ),
     "star": _star_parts(),
     "umbrella": (

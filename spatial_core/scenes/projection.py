@@ -1,4 +1,4 @@
-"""From scenes to flat arrays: where every primitive and every shadow is, and which tiles of the picture it touches.
+"""From scenes to flat arrays: where every primitive and every shadow is, and which tiles it touches.
 
 All of it is small and done in float64 with numpy; the renderer takes the results to its device in float32.
 """
@@ -442,13 +442,13 @@ def gather_shadows(scenes: Sequence[Scene], objects: Objects, cameras: Cameras) 
         hx, hy, hz = (v * item.scale for v in kind.half_extents)
         light = objects.light[objects.scene[row]]
         x, y, z = item.position
-        if kind.wall and item.relation_to_support != "leaning_against" and item.support is None:
+        if item.relation_to_support == "hanging_on" or (kind.wall and kind.category == "furniture"):
             axes[row] = [[1, 0, 0], [0, 0, 1], [0, -1, 0]]
-            origin[row] = (x, scenes[objects.scene[row]].wall_y, z + hz)
-            half[row] = (hx, hz)
-            reach = 2 * hy / max(-light[1], 0.35)
-            cast[row] = (-light[0] * reach, -max(light[2], 0.3) * reach)
-            width[row], boxy[row], strength[row] = min(hx, hz), 1.0, (0.3, 0.32)
+            reach = 1.6 * hy / max(-light[1], 0.4)
+            aside, down = -light[0] * reach, -max(light[2], 0.3) * reach
+            origin[row] = (x + aside, scenes[objects.scene[row]].wall_y, z + hz + down)
+            half[row] = (1.06 * hx, 1.06 * hz)
+            width[row], boxy[row], strength[row] = 0.01, 1.0, (0.42, 0.0)
             continue
         cx, cy, is_box = _CONTACT[item.kind]
         turned = objects.rotation[row]

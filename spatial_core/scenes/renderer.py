@@ -2,9 +2,9 @@
 
 Every primitive is intersected analytically, and only in the 8x8 tiles of the (supersampled) picture that its
 projection touches; tiles of all objects of several scenes share one tensor, so that a batch costs few, large
-elementwise operations. Occlusion is a z-buffer of integer keys: the bits of the distance along the view, the lowest
-nine replaced by the part's number in its scene, so that the smallest key says both how far and what. Shadows are
-soft decals on the support planes, drawn only where the visible surface lies in that plane.
+elementwise operations. Occlusion is a z-buffer of integer keys: the bits of the distance along the view, the
+lowest nine replaced by the part's number in its scene, so that the smallest key says both how far and what.
+Shadows are soft decals on the support planes, drawn only where the visible surface lies in that plane.
 """
 
 from __future__ import annotations
