@@ -1,0 +1,111 @@
+"""Where a killed run goes on: one file with trained weights, averages and optimizer state, replaced by rename.
+
+Dropout and the order of the data are functions of (seed, step), so there is no generator state to keep; a run
+that goes on from step n takes the same steps, bit for bit, as one that never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from spatial_core.atomic_files import atomic_path
+
+FORMAT = "spatial_training_state/1"
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything a run needs to go on.
+
+    Attributes:
+        step: Steps taken.
+        weights: Trained parameters by name.
+        average: Their moving average by name; empty if off.
+        optimizer: State of the optimizer by parameter name, then by entry ("exp_avg", "step", ...).
+        facts: JSON values the run keeps: its recipe, the data's hash, the best validation so far.
+    """
+
+    step: int
+    weights: Mapping[str, Tensor]
+    average: Mapping[str, Tensor]
+    optimizer: Mapping[str, Mapping[str, Tensor]]
+    facts: Mapping[str, Any]
+
+
+def save_state(path: str | Path, state: TrainingState) -> None:
+    """Write a state; a kill or a full disk leaves the older file.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+    tensors = {f"weights/{name}": value for name, value in state.weights.items()}
+    tensors |= {f"average/{name}": value for name, value in state.average.items()}
+    for name, entries in state.optimizer.items():
+        tensors |= {f"optimizer/{name}/{key}": value for key, value in entries.items()}
+    # safetensors refuses tensors that share memory, and 0-d step counters may.
+    tensors = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
+    metadata = {"format": FORMAT, "step": str(state.step), "facts": json.dumps(state.facts, sort_keys=True)}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def load_state(path: str | Path) -> TrainingState:
+    """Return what `save_state` wrote.
+
+    Raises:
+        ValueError: If the file is corrupt or something else.
+    """
+    try:
+        with safe_open(path, framework="pt") as reader:
+            metadata = reader.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ValueError(
+                    f"A training state says format '{FORMAT}'; {path} says '{metadata.get('format', 'nothing')}'. "
+                    "Choose another output folder, or delete the file to start again."
+                )
+            groups: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}}
+            optimizer: dict[str, dict[str, Tensor]] = {}
+            for key in reader.keys():
+                group, name = key.split("/", 1)
+                if group == "optimizer":
+                    name, entry = name.rsplit("/", 1)
+                    optimizer.setdefault(name, {})[entry] = reader.get_tensor(key)
+                else:
+                    groups[group][name] = reader.get_tensor(key)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a readable training state ({error}). Delete it to start again."
+        ) from error
+    return TrainingState(
+        int(metadata["step"]), groups["weights"], groups["average"], optimizer, json.loads(metadata["facts"])
+    )
+
+
+def optimizer_entries(
+    optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str]
+) -> dict[str, dict[str, Tensor]]:
+    """Return an optimizer's state by parameter name.
+
+    Args:
+        optimizer: AdamW or alike, with tensors as entries.
+        names: Name of each of its parameters.
+    """
+    return {names[parameter]: dict(entries) for parameter, entries in optimizer.state.items()}
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str], entries: Mapping[str, Mapping[str, Tensor]]
+) -> None:
+    """Put `optimizer_entries` back; parameters without entries start afresh."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state = {i: dict(entries[names[p]]) for i, p in enumerate(parameters) if names[p] in entries}
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

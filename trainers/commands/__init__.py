@@ -1,0 +1,1 @@
+"""Verbs that the trainers add to the `spatial` command."""

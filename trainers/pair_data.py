@@ -1,0 +1,322 @@
+"""Preference pairs: read from a manifest (JSONL + images), or rendered once from scenes into that same form.
+
+A pair is (prompt c, image I+, image I-) and, the other way round, (perturbed prompt c', I-, I+). Both are used,
+so that what an image looks like by itself predicts nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from spatial_core.images import to_tensors
+from spatial_core.language.scene_graph import SceneGraph
+
+REQUIRED_KEYS = ("id", "prompt", "prompt_rejected", "image_chosen", "image_rejected", "split")
+SPLITS = ("train", "validation", "test")
+
+Labels = tuple[float, ...]
+"""One number a relation: 1 it holds, 0 it does not, NaN nobody knows."""
+
+
+@dataclass(frozen=True)
+class PairEdit:
+    """What one edit did.
+
+    Attributes:
+        kind: Name of the edit, e.g. "swap_objects".
+        relation_index: Into the relations of the unedited prompt.
+    """
+
+    kind: str
+    relation_index: int
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """One picture of a pair.
+
+    Attributes:
+        path: An image file, or a stack of pictures uint8 `[N, H, W, 3]` (.npy).
+        index: Into the stack.
+        sha256: Of the image file, or of the picture's bytes in the stack; "" if unknown.
+    """
+
+    path: Path
+    index: int | None
+    sha256: str
+
+    def read(self) -> Tensor:
+        """Return the picture as float32 `[3, H, W]` in [0, 1].
+
+        Raises:
+            ValueError: If it cannot be read, or is another picture than the manifest says.
+        """
+        if self.index is None:
+            try:
+                data = self.path.read_bytes()
+            except OSError as error:
+                raise ValueError(
+                    f"Cannot read the image {self.path}: {error.strerror}. Restore it or remove its pairs."
+                ) from error
+            self._check(data)
+            try:
+                image = Image.open(io.BytesIO(data))
+                image.load()
+            except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+                raise ValueError(f"{self.path} is not a readable image ({error}). Restore it.") from error
+            return to_tensors(image)[0]
+        picture = np.array(_stack(self.path)[self.index])
+        self._check(picture.tobytes())
+        return torch.from_numpy(picture).permute(2, 0, 1).float() / 255.0
+
+    def _check(self, data: bytes) -> None:
+        if self.sha256 and hashlib.sha256(data).hexdigest() != self.sha256:
+            place = self.path if self.index is None else f"{self.path} (picture {self.index})"
+            raise ValueError(
+                f"{place} is not the picture that the manifest was written for (its sha256 differs). "
+                "Restore it, or write the manifest again."
+            )
+
+
+@lru_cache(maxsize=64)
+def _stack(path: Path) -> Any:
+    # Mapped, not read: a step touches a few pictures of many.
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair.
+
+    Attributes:
+        id: From the manifest.
+        graph, graph_rejected: Of the prompt that describes `chosen`, and of the one that describes `rejected`.
+        chosen, rejected: The pictures.
+        edits: What leads from one prompt to the other.
+        labels: Truth of each relation of `graph` in `chosen` and in `rejected`, then of `graph_rejected` in
+            `rejected` and in `chosen`.
+    """
+
+    id: str
+    graph: SceneGraph
+    graph_rejected: SceneGraph
+    chosen: ImageReference
+    rejected: ImageReference
+    edits: tuple[PairEdit, ...]
+    labels: tuple[Labels, Labels, Labels, Labels]
+
+    def families(self, *, other_way: bool) -> tuple[str, ...]:
+        """Return the names of the edited relations as the judged prompt states them, without repeats."""
+        relations = (self.graph_rejected if other_way else self.graph).relations
+        names = [
+            relations[e.relation_index].relation for e in self.edits if e.relation_index < len(relations)
+        ]
+        return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Pairs of one or more manifests.
+
+    Attributes:
+        splits: Pairs of each split in `SPLITS`.
+        sha256: Of the manifests, which name the sha256 of every picture.
+    """
+
+    splits: Mapping[str, tuple[Pair, ...]]
+    sha256: str
+
+    def __add__(self, other: PairSet) -> PairSet:
+        """Return both together."""
+        digest = hashlib.sha256((self.sha256 + other.sha256).encode()).hexdigest()
+        return PairSet({s: (*self.splits[s], *other.splits[s]) for s in SPLITS}, digest)
+
+
+def derive_labels(
+    graph: SceneGraph, graph_rejected: SceneGraph, edited: Sequence[int]
+) -> tuple[Labels, Labels, Labels, Labels]:
+    """Return what a pair's construction says about single relations, for `Pair.labels`.
+
+    Each prompt is true of its own picture. In the other picture the edited relations are false, and a
+    relation that both prompts state in the same words is true; nothing is known of the rest, such as
+    dependants that an edit carried along.
+    """
+    clauses = [graph.clause(r) for r in graph.relations]
+    clauses_rejected = [graph_rejected.clause(r) for r in graph_rejected.relations]
+    # An edit names a relation by its place, so the places of the two prompts must agree.
+    aligned = len(clauses) == len(clauses_rejected)
+
+    def other(mine: Sequence[str], theirs: Sequence[str], *, places_hold: bool) -> Labels:
+        return tuple(
+            1.0 if clause in theirs else 0.0 if places_hold and i in edited else float("nan")
+            for i, clause in enumerate(mine)
+        )
+
+    return (
+        (1.0,) * len(clauses),
+        other(clauses, clauses_rejected, places_hold=True),
+        (1.0,) * len(clauses_rejected),
+        other(clauses_rejected, clauses, places_hold=aligned),
+    )
+
+
+def read_manifest(path: str | Path) -> PairSet:
+    """Return the pairs of a manifest, one JSON object a line in the form of the pair record.
+
+    Beside the record's keys, `graph_rejected` and `labels` (four lists of true, false or null, see
+    `Pair.labels`) are read where present; graphs that are missing are parsed from their prompts. A record
+    that a reviewer turned down (`review.verdict` other than "accepted") is left out.
+
+    Raises:
+        ValueError: If the file, a line or a record is unusable; names the line.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"Cannot read the manifest {path}: {error.strerror}. A manifest is a JSONL file of pair records."
+        ) from error
+    splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
+    seen: set[str] = set()
+    for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError("is not a JSON object")
+            review = record.get("review") or {}
+            if review.get("verdict", "accepted") != "accepted":
+                continue
+            pair = _pair(record, path.parent)
+            if pair.id in seen:
+                raise ValueError(f"repeats the id '{pair.id}'")
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            reason = f"lacks or misnames {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(f"{path}, line {number}: the record {reason}. Correct or remove it.") from error
+        seen.add(pair.id)
+        splits[record["split"]].append(pair)
+    if not seen:
+        raise ValueError(f"{path} holds no pairs. Each line must be one pair record.")
+    return PairSet({s: tuple(p) for s, p in splits.items()}, hashlib.sha256(data).hexdigest())
+
+
+def _pair(record: Mapping[str, Any], folder: Path) -> Pair:
+    for key in REQUIRED_KEYS:
+        if not isinstance(record.get(key), str):
+            raise ValueError(f"needs the text '{key}'; got {record.get(key)!r}")
+    if record["split"] not in SPLITS:
+        raise ValueError(f"must have a split of {', '.join(SPLITS)}; got '{record['split']}'")
+    graphs = [
+        SceneGraph.from_dict(record[key]) if record.get(key) else _parsed(record[prompt])
+        for key, prompt in (("graph", "prompt"), ("graph_rejected", "prompt_rejected"))
+    ]
+    for graph, key in zip(graphs, ("prompt", "prompt_rejected"), strict=True):
+        if graph.text != record[key]:
+            raise ValueError(f"has a graph of another text than its '{key}'")
+    edits = tuple(PairEdit(str(e["kind"]), int(e["relation_index"])) for e in record.get("edits") or ())
+    for edit in edits:
+        if not 0 <= edit.relation_index < max(1, len(graphs[0].relations)):
+            raise ValueError(f"edits relation {edit.relation_index} of {len(graphs[0].relations)}")
+    labels = derive_labels(graphs[0], graphs[1], [e.relation_index for e in edits])
+    if record.get("labels"):
+        given = tuple(tuple(_LABELS[v] for v in values) for values in record["labels"])
+        if [len(values) for values in given] != [len(values) for values in labels]:
+            raise ValueError(
+                f"must label every relation in four lists of lengths {[len(v) for v in labels]}; "
+                f"got {[len(v) for v in given]}"
+            )
+        labels = (given[0], given[1], given[2], given[3])
+    return Pair(
+        id=record["id"],
+        graph=graphs[0],
+        graph_rejected=graphs[1],
+        chosen=_reference(folder, record["image_chosen"], record.get("sha256_chosen")),
+        rejected=_reference(folder, record["image_rejected"], record.get("sha256_rejected")),
+        edits=edits,
+        labels=labels,
+    )
+
+
+def _parsed(prompt: str) -> SceneGraph:
+    from spatial_core.language.parser import parse_prompt
+
+    return parse_prompt(prompt)
+
+
+_LABELS: dict[bool | None, float] = {True: 1.0, False: 0.0, None: float("nan")}
+
+
+def _reference(folder: Path, text: str, sha256: str | None) -> ImageReference:
+    file, hash_mark, index = text.rpartition("#")
+    stacked = bool(hash_mark) and file.endswith(".npy")
+    path = folder / (file if stacked else text)
+    if not path.is_file():
+        raise ValueError(f"names the image {path}, which is not there")
+    return ImageReference(path, int(index) if stacked else None, sha256 or "")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One prompt with a better and a worse picture.
+
+    Attributes:
+        pair: Where it comes from.
+        other_way: Whether the perturbed prompt is judged, for which `rejected` is the better picture.
+    """
+
+    pair: Pair
+    other_way: bool
+
+    @property
+    def graph(self) -> SceneGraph:
+        """The prompt that is judged."""
+        return self.pair.graph_rejected if self.other_way else self.pair.graph
+
+    @property
+    def labels(self) -> tuple[Labels, Labels]:
+        """Truth of each relation in the better and in the worse picture."""
+        return self.pair.labels[2:] if self.other_way else self.pair.labels[:2]
+
+
+def comparisons(pairs: Sequence[Pair], *, symmetric: bool) -> list[Comparison]:
+    """Return the comparisons of the pairs, both ways of a pair beside each other if `symmetric`."""
+    ways = (False, True) if symmetric else (False,)
+    return [Comparison(pair, way) for pair in pairs for way in ways]
+
+
+def step_indices(count: int, *, step: int, size: int, seed: int) -> list[int]:
+    """Return which of `count` pairs optimizer step `step` uses: pass after pass, each in an order of its own.
+
+    A function of its arguments alone, so a resumed run goes on with the same pairs.
+    """
+    first = step * size
+    chosen: list[int] = []
+    while len(chosen) < size:
+        epoch, at = divmod(first + len(chosen), count)
+        chosen.extend(_order(count, epoch, seed)[at : at + size - len(chosen)].tolist())
+    return chosen
+
+
+@lru_cache(maxsize=2)
+def _order(count: int, epoch: int, seed: int) -> Any:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Yield `items` in runs of `size`, the last one shorter."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

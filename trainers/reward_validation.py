@@ -1,0 +1,213 @@
+"""How good a judge is on held-out pairs: accuracies with their intervals, calibration, and tables of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from spatial_core.preference_loss import fit_temperature
+from spatial_core.statistics import brier_skill, expected_calibration_error, wilson_interval
+from spatial_trainers.pair_data import Comparison
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the model said of one comparison.
+
+    Attributes:
+        margin: Mean reward of the better picture minus that of the worse one.
+        calibrated_margin: Logit of the probability that the better one is better, before the temperature.
+        clauses: Logit of each relation in the better and in the worse picture.
+    """
+
+    margin: float
+    calibrated_margin: float
+    clauses: tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Temperatures:
+    """Fitted on validation: of the margin between two pictures, and of the logit of one relation."""
+
+    pair: float = 1.0
+    clause: float = 1.0
+
+
+def _share(hits: Sequence[float], *, independent: int | None = None) -> dict[str, Any]:
+    """Return the mean of `hits` in [0, 1] with its Wilson interval.
+
+    Args:
+        hits: One number a judgement, a tie being half.
+        independent: How many of them are independent: the two ways of a pair share their pictures.
+    """
+    total = len(hits) if independent is None else independent
+    accuracy = sum(hits) / len(hits) if hits else math.nan
+    # Rounded down: half a success is none.
+    low, high = wilson_interval(math.floor(accuracy * total) if hits else 0, total)
+    return {
+        "accuracy": round(accuracy, 4) if hits else None,
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "n": len(hits),
+    }
+
+
+def _hit(margin: float) -> float:
+    return 1.0 if margin > 0 else 0.5 if margin == 0 else 0.0
+
+
+def _known_clauses(cases: Sequence[Comparison], judged: Sequence[Judgement]) -> list[tuple[str, bool, float]]:
+    """Return (relation, whether it holds, logit) of every labelled relation in every picture."""
+    return [
+        (relation.relation, label == 1.0, logit)
+        for case, judgement in zip(cases, judged, strict=True)
+        for labels, logits in zip(case.labels, judgement.clauses, strict=True)
+        for relation, label, logit in zip(case.graph.relations, labels, logits, strict=True)
+        if not math.isnan(label)
+    ]
+
+
+def fit_temperatures(cases: Sequence[Comparison], judged: Sequence[Judgement]) -> Temperatures:
+    """Return the temperatures that make the probabilities of these judgements most likely.
+
+    True relations are thinned out to the number of false ones: the prior of a generator's picture is not
+    that of a pair, in which nearly every relation holds.
+    """
+    margins = torch.tensor([j.calibrated_margin for j in judged], dtype=torch.float64)
+    pair = fit_temperature(margins, torch.ones_like(margins))
+    clauses = _known_clauses(cases, judged)
+    false = [logit for _, holds, logit in clauses if not holds]
+    true = [logit for _, holds, logit in clauses if holds]
+    if not false or not true:
+        return Temperatures(pair, 1.0)
+    count = min(len(false), len(true))
+    thin: Callable[[list[float]], list[float]] = lambda x: [x[i * len(x) // count] for i in range(count)]  # noqa: E731
+    logits = torch.tensor(thin(true) + thin(false), dtype=torch.float64)
+    labels = torch.cat([torch.ones(count), torch.zeros(count)])
+    return Temperatures(pair, fit_temperature(logits, labels))
+
+
+def measure(
+    cases: Sequence[Comparison], judged: Sequence[Judgement], *, temperatures: Temperatures | None = None
+) -> dict[str, Any]:
+    """Return every number of the validation table.
+
+    Args:
+        cases: The comparisons.
+        judged: What the model said of them, in the same order.
+        temperatures: For the probabilities; 1 if None.
+    """
+    temperatures = temperatures or Temperatures()
+    hits = [_hit(j.margin) for j in judged]
+    probabilities = [1.0 / (1.0 + math.exp(-_clip(j.calibrated_margin / temperatures.pair))) for j in judged]
+    by_pair: dict[str, list[float]] = {}
+    for case, hit in zip(cases, hits, strict=True):
+        by_pair.setdefault(case.pair.id, []).append(hit)
+    both_ways = [float(min(group) == 1.0) for group in by_pair.values() if len(group) == 2]
+
+    def where(test: Callable[[Comparison], bool]) -> dict[str, Any]:
+        chosen = [(c, h) for c, h in zip(cases, hits, strict=True) if test(c)]
+        return _share([h for _, h in chosen], independent=len({c.pair.id for c, _ in chosen}))
+
+    def families(single: bool) -> dict[str, dict[str, Any]]:
+        names = sorted({f for c in cases for f in c.pair.families(other_way=c.other_way)})
+        table = {
+            name: where(
+                lambda c, name=name: (
+                    name in c.pair.families(other_way=c.other_way) and (not single or len(c.pair.edits) == 1)
+                )
+            )
+            for name in names
+        }
+        return {name: row for name, row in table.items() if row["n"]}
+
+    clauses = _known_clauses(cases, judged)
+
+    def verdicts(name: str | None, holds: bool | None) -> dict[str, Any]:
+        return _share(
+            [
+                float((logit > 0) == truth)
+                for relation, truth, logit in clauses
+                if name in (None, relation) and holds in (None, truth)
+            ]
+        )
+
+    def verdict_row(name: str | None) -> dict[str, Any]:
+        row = {key: verdicts(name, holds) for key, holds in (("all", None), ("true", True), ("false", False))}
+        sides = [row[key]["accuracy"] for key in ("true", "false") if row[key]["accuracy"] is not None]
+        return row | {"balanced": round(sum(sides) / len(sides), 4) if len(sides) == 2 else None}
+
+    # Each comparison in both orders, so that outcomes differ and 1/2 is the constant to beat.
+    mirrored = probabilities + [1.0 - p for p in probabilities]
+    outcomes = [1.0] * len(probabilities) + [0.0] * len(probabilities)
+    return {
+        "pairs": len(by_pair),
+        "comparisons": len(cases),
+        "accuracy": _share(hits, independent=len(by_pair)),
+        "both_ways": _share(both_ways),
+        "by_edits": {
+            label: where(lambda c, low=low, high=high: low <= len(c.pair.edits) <= high)
+            for label, low, high in (("1", 1, 1), ("2-3", 2, 3))
+        },
+        "by_relations": {
+            label: where(lambda c, low=low, high=high: low <= len(c.graph.relations) <= high)
+            for label, low, high in (("1-2", 1, 2), ("3-10", 3, 10), ("11 or more", 11, 10**9))
+        },
+        "by_family_one_edit": families(True),
+        "by_family": families(False),
+        "verdicts": verdict_row(None),
+        "verdicts_by_family": {name: verdict_row(name) for name in sorted({c[0] for c in clauses})},
+        "nll": round(-sum(math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities), 4),
+        "brier_skill": round(brier_skill(mirrored, outcomes), 4),
+        "calibration_error": round(expected_calibration_error(mirrored, outcomes), 4),
+    }
+
+
+def _clip(logit: float) -> float:
+    return max(-60.0, min(60.0, logit))
+
+
+def markdown(metrics: Mapping[str, Any]) -> str:
+    """Return the numbers of `measure` as Markdown tables."""
+    lines = [
+        f"{metrics['comparisons']} comparisons from {metrics['pairs']} pairs. Ties count half; brackets are 95 % "
+        "Wilson intervals, in which the two ways of a pair count as one.",
+        "",
+        "| pairs | accuracy | 95 % | n |",
+        "|---|---|---|---|",
+        _line("all", metrics["accuracy"]),
+        _line("both ways right", metrics["both_ways"]),
+    ]
+    lines += [
+        _line(f"{label} edit{'s' if label != '1' else ''}", row) for label, row in metrics["by_edits"].items()
+    ]
+    lines += [_line(f"{label} relations", row) for label, row in metrics["by_relations"].items()]
+    lines += [
+        "",
+        f"Probabilities: log loss {metrics['nll']:.3f}, Brier skill {metrics['brier_skill']:.3f}, "
+        f"calibration error {metrics['calibration_error']:.3f}.",
+        "",
+        "| edited relation (one edit) | accuracy | 95 % | n |",
+        "|---|---|---|---|",
+    ]
+    lines += [_line(name, row) for name, row in metrics["by_family_one_edit"].items()]
+    lines += ["", "| verdict on a relation | true ones | false ones | balanced |", "|---|---|---|---|"]
+    rows = {"all": metrics["verdicts"], **metrics["verdicts_by_family"]}
+    for name, row in rows.items():
+        cells = [f"{_number(row[key]['accuracy'])} ({row[key]['n']})" for key in ("true", "false")]
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {_number(row['balanced'])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _line(label: str, row: Mapping[str, Any]) -> str:
+    if not row["n"]:
+        return f"| {label} | - | - | 0 |"
+    return f"| {label} | {_number(row['accuracy'])} | [{row['low']:.3f}, {row['high']:.3f}] | {row['n']} |"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
