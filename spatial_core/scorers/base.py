@@ -56,6 +56,8 @@ class RelationReport:
         score: Soft truth in [0, 1]; above .5 leans to true.
         margin: How clearly, positive for true; its unit is the scorer's own (logits, or object sizes).
         boxes: xyxy pixel boxes of subject and objects where they were located, else None.
+        reason: Why, in a few words, where the verdict does not follow from the picture alone ("no red mug was
+            found"); empty otherwise.
     """
 
     relation: str
@@ -65,6 +67,7 @@ class RelationReport:
     score: float
     margin: float
     boxes: tuple[tuple[float, float, float, float], ...] | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
