@@ -127,7 +127,7 @@ def plan_caption(
             chain = next((len(span) for span in lists if span.start == at), 0)
             listed = chain > 0
         span = tuple(range(at, at + (chain if listed else 1)))
-        form = "list" if listed else _draw_form(rng, mode, first=not clauses)
+        form = "list" if listed else _draw_form(rng, mode, after=clauses[-1].form if clauses else None)
         clauses.append(Clause(span, form, (rng.random(), rng.random(), rng.random(), rng.random())))
         at += len(span)
     fillers = FILLER[wordings]
@@ -156,14 +156,14 @@ def _chain_length(statements: Sequence[Statement], at: int) -> int:
     return count
 
 
-def _draw_form(rng: Random, mode: Mode, *, first: bool) -> Form:
+def _draw_form(rng: Random, mode: Mode, *, after: Form | None) -> Form:
     if mode == "short":
         return "bare"
     if mode == "fronted":
         return rng.choice(("fronted", "inverted", "fronted", "inverted", "plain"))
     forms: tuple[Form, ...] = ("plain", "plain", "there", "fronted", "inverted", "join", "join")
     form = rng.choice(forms)
-    return "plain" if first and form == "join" else form
+    return "plain" if after in (None, "join", "list") and form == "join" else form
 
 
 def caption_scene(
@@ -367,9 +367,7 @@ class _Writer:
         self._emit(after)
         at = self.text.lower().index(words, start)
         for k, statement in enumerate(statements):
-            self._state(
-                statement, (spans[k][0], spans[k + 1][1]), (at, at + len(words)), order=k
-            )
+            self._state(statement, (spans[k][0], spans[k + 1][1]), (at, at + len(words)), order=k)
         self.last = None
 
     def _state(self, statement: Statement, span: Span, trigger: Span, *, order: int | None = None) -> None:

@@ -169,6 +169,11 @@ class _Director:
             side = self.rng.choice(("front", "back"))
             self._keep(self.stage.put_beside(self._draw(THINGS), anchor, side, gap=(0.15, 0.9)))
 
+    def hide(self) -> None:
+        anchor = self._somebody(THINGS, factor=1.1)
+        if anchor is not None:
+            self._keep(self.stage.put_half_behind(self._draw(THINGS), anchor))
+
     def between(self) -> None:
         ready = [i for i in self._things()]
         self.rng.shuffle(ready)
@@ -244,18 +249,19 @@ class _Director:
 
 
 _MOTIFS: dict[str, float] = {
-    "alone": 1.0,
+    "alone": 0.5,
     "on_top": 1.2,
-    "stack": 0.7,
-    "inside": 1.4,
-    "beside": 1.0,
-    "depth": 1.5,
-    "between": 1.0,
-    "row": 0.7,
-    "shelf": 0.9,
-    "hang": 0.9,
-    "under": 1.0,
-    "lean": 0.9,
+    "stack": 0.8,
+    "inside": 1.8,
+    "beside": 1.3,
+    "depth": 2.4,
+    "hide": 0.8,
+    "between": 1.6,
+    "row": 0.9,
+    "shelf": 0.8,
+    "hang": 0.7,
+    "under": 1.2,
+    "lean": 1.0,
     "seat": 0.6,
 }
 
@@ -401,6 +407,32 @@ def _tint(rng: Random, low: float, high: float, colorful: float) -> Color:
     level = rng.uniform(low, high)
     r, g, b = (min(1.0, max(0.0, level * (1 + rng.uniform(-colorful, colorful)))) for _ in range(3))
     return (r, g, b)
+
+
+def restyle(scene: Scene, rng: Random) -> Scene:
+    """Return the scene as another picture would show it: what is named stays where it is.
+
+    The camera moves a little; light, colours of the room and the furniture, background and clutter are new.
+    """
+    px, py, pz = scene.camera.position
+    tx, ty, tz = scene.camera.target
+    camera = Camera(
+        position=(px + rng.uniform(-0.12, 0.12), py * rng.uniform(0.97, 1.04), pz + rng.uniform(-0.08, 0.08)),
+        target=(tx + rng.uniform(-0.04, 0.04), ty, tz + rng.uniform(-0.03, 0.03)),
+        fov=scene.camera.fov,
+    )
+    named = tuple(
+        o if OBJECT_KINDS[o.kind].category == "object" else replace(o, color=_any_color(rng))
+        for o in scene.objects
+        if o.named
+    )
+    stage = Stage.of(replace(scene, objects=named, camera=camera), rng)
+    director = _Director(rng, stage, "room", 0.22)
+    for _ in range(rng.choice((0, 0, 1, 1, 2, 3, 4))):
+        director.clutter()
+    return replace(
+        scene, objects=tuple(item.state for item in stage.items), camera=camera, style=sample_style(rng)
+    )
 
 
 def sample_style(rng: Random) -> Style:

@@ -306,6 +306,29 @@ class Stage:
                 return found
         return None
 
+    def put_half_behind(self, state: SceneObject, anchor: int) -> int | None:
+        """Stand the thing behind the anchor so that the anchor hides a part of it, but not most."""
+        surface = self.surface_of(anchor)
+        item, other = make_item(state), self.items[anchor]
+        if surface is None or 2 * item.half[2] > surface.clearance:
+            return None
+        ax, ay, _ = other.state.position
+        for _ in range(_TRIES):
+            x = ax + self.rng.choice((-1, 1)) * self.rng.uniform(0.2, 0.9) * (item.half[0] + other.half[0])
+            y = ay + other.half[1] + item.half[1] + self.rng.uniform(0.02, 0.3) * other.radius
+            if not _within(x, y, item, surface):
+                continue
+            item.state = replace(
+                state, position=(x, y, surface.z), support=surface.owner, relation_to_support="on"
+            )
+            if not self.fits(item, hide=0.75):
+                continue
+            (x0, y0, x1, y1), (a0, b0, a1, b1) = item.box, other.box
+            covered = max(0.0, min(x1, a1) - max(x0, a0)) * max(0.0, min(y1, b1) - max(y0, b0))
+            if 0.3 < covered / ((x1 - x0) * (y1 - y0)) < 0.7:
+                return self.add(item)
+        return None
+
     def put_between(self, state: SceneObject, left: int, right: int) -> int | None:
         """Stand the thing halfway between two items of one surface."""
         surface = self.surface_of(left)

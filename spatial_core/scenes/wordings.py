@@ -45,7 +45,9 @@ PHRASES: dict[str, dict[Wordings, tuple[Phrase, ...]]] = {
         "held_out": _plain("to the left-hand side of {0}", "at the left of {0}"),
     },
     "right_of": {
-        "train": _plain("to the right of {0}", "right of {0}", "on the right side of {0}", "on the right of {0}"),
+        "train": _plain(
+            "to the right of {0}", "right of {0}", "on the right side of {0}", "on the right of {0}"
+        ),
         "held_out": _plain("to the right-hand side of {0}", "at the right of {0}"),
     },
     "above": {
@@ -128,12 +130,16 @@ PHRASES: dict[str, dict[Wordings, tuple[Phrase, ...]]] = {
     },
     "picture_right": {
         "train": _plain(
-            "on the right side of the picture", "on the right of the image", "at the right side of the picture"
+            "on the right side of the picture",
+            "on the right of the image",
+            "at the right side of the picture",
         ),
         "held_out": _plain("in the right part of the frame", "on the right-hand side of the image"),
     },
     "picture_top": {
-        "train": _plain("at the top of the picture", "at the top of the image", "near the top of the picture"),
+        "train": _plain(
+            "at the top of the picture", "at the top of the image", "near the top of the picture"
+        ),
         "held_out": _plain("in the upper part of the frame", "toward the top of the image"),
     },
     "picture_bottom": {

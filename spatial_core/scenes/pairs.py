@@ -1,0 +1,517 @@
+"""Adversarial pairs: a scene and its perturbed twin, a prompt that is true of one and an altered one of the other.
+
+The world is changed first; then a prompt is found that is true before and of which some relations are false
+after, such that altering just those makes it true after and false before. So (c, I+, I-) and (c', I-, I+) are
+both valid. Which of the two is called chosen is decided by a coin, so that neither pictures nor prompts alone
+tell: every statistic of the one is a statistic of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+import torch
+
+from spatial_core.language.relations import RELATIONS
+from spatial_core.language.scene_graph import SceneGraph
+from spatial_core.scenes.captions import Caption, Mode, plan_caption, write
+from spatial_core.scenes.closure import FALSE, TRUE, Closure, Statement
+from spatial_core.scenes.layout import restyle as restyle_scene
+from spatial_core.scenes.layout import sample_layout
+from spatial_core.scenes.renderer import Rendering, render
+from spatial_core.scenes.sampling import acceptable, closures_of, rows
+from spatial_core.scenes.scene import Scene
+from spatial_core.scenes.splits import Split, kinds_of, statement_split
+from spatial_core.scenes.statements import PAPER_HISTOGRAM, arrange, choose, draw_count, fact
+from spatial_core.scenes.wordings import Wordings
+from spatial_core.scenes.world_edits import edit_world
+
+EditKind = Literal[
+    "swap_objects",
+    "swap_attributes",
+    "flip_relation",
+    "replace_relation",
+    "swap_anchors",
+    "swap_subjects",
+    "reorder_sequence",
+    "change_distance",
+    "change_containment",
+    "change_support",
+]
+
+_MAX_ATTEMPTS = 60
+
+
+@dataclass(frozen=True)
+class SceneEdit:
+    """One difference between a prompt and its altered twin.
+
+    Attributes:
+        kind: What was done to the words.
+        relations: Indices of the relations it alters, into either graph.
+        before: Their statements in the prompt.
+        after: Their statements in the altered prompt.
+    """
+
+    kind: EditKind
+    relations: tuple[int, ...]
+    before: tuple[Statement, ...]
+    after: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class ScenePair:
+    """A prompt with the scene it is true of, and the altered prompt with the scene that is true of.
+
+    Attributes:
+        scene: All of `caption` is true in it, and every edited relation of `caption_rejected` false.
+        scene_rejected: The other way round.
+        caption: The prompt; `caption.graph.relations[i]` corresponds to the same index of the other.
+        caption_rejected: The altered prompt.
+        edits: What differs.
+        closure: Everything true or false in `scene`.
+        closure_rejected: The same for `scene_rejected`.
+        seed: Where the pair came from.
+    """
+
+    scene: Scene
+    scene_rejected: Scene
+    caption: Caption
+    caption_rejected: Caption
+    edits: tuple[SceneEdit, ...]
+    closure: Closure
+    closure_rejected: Closure
+    seed: int
+
+    @property
+    def graph(self) -> SceneGraph:
+        """What the prompt says."""
+        return self.caption.graph
+
+    @property
+    def graph_rejected(self) -> SceneGraph:
+        """What the altered prompt says."""
+        return self.caption_rejected.graph
+
+    @property
+    def edited(self) -> tuple[int, ...]:
+        """Indices of the relations that differ, into either graph."""
+        return tuple(sorted(i for edit in self.edits for i in edit.relations))
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Pairs with their pictures.
+
+    Attributes:
+        pairs: K pairs, one per seed in order.
+        rendering: K rows, of the scenes.
+        rendering_rejected: K rows, of the twins.
+        num_tried: How many layouts were tried in all.
+    """
+
+    pairs: tuple[ScenePair, ...]
+    rendering: Rendering
+    rendering_rejected: Rendering
+    num_tried: int
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What one pair should be like."""
+
+    num_edits: int
+    num_relations: int
+    restyle: bool
+    split: Split | None
+    wordings: Wordings
+    mode: Mode | None
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An edit that the two worlds allow."""
+
+    kind: EditKind
+    before: tuple[Statement, ...]
+    after: tuple[Statement, ...]
+
+
+def sample_pair(
+    seed: int,
+    *,
+    num_edits: int | Sequence[int] = (1, 2, 3),
+    num_relations: int | dict[int, int] | None = None,
+    restyle: bool | None = None,
+    split: Split | None = "train",
+    wordings: Wordings = "train",
+    mode: Mode | None = None,
+    size: int = 128,
+) -> ScenePair:
+    """Return the pair of one seed; arguments as in `sample_pairs`."""
+    return sample_pairs(
+        [seed],
+        num_edits=num_edits,
+        num_relations=num_relations,
+        restyle=restyle,
+        split=split,
+        wordings=wordings,
+        mode=mode,
+        size=size,
+    ).pairs[0]
+
+
+def sample_pairs(
+    seeds: Sequence[int],
+    *,
+    num_edits: int | Sequence[int] = (1, 2, 3),
+    num_relations: int | dict[int, int] | None = None,
+    restyle: bool | None = None,
+    split: Split | None = "train",
+    wordings: Wordings = "train",
+    mode: Mode | None = None,
+    size: int = 128,
+    device: torch.device | str = "cpu",
+    supersample: int = 2,
+) -> PairBatch:
+    """Return one pair for every seed. A pair depends on its seed and the arguments, not on the other seeds.
+
+    Args:
+        seeds: Any integers; one seed gives unrelated scenes in different splits.
+        num_edits: Differences between a prompt and its twin: 1, 2 or 3, or several to draw from.
+        num_relations: Relations per prompt: a number, or weights by number; the paper's histogram where None.
+        restyle: False: only the edited things differ between the pictures. True: the camera shakes, and light,
+            colours of walls and furniture, background and clutter are drawn anew. None: either, by a coin.
+        split: Which combinations prompts may state; None for all.
+        wordings: Which paraphrases prompts use.
+        mode: Which kind of prompt; drawn where None.
+        size: Side of the pictures in pixels.
+        device: Where to render.
+        supersample: Samples per pixel side.
+
+    Raises:
+        ValueError: If a number of edits or relations is out of range, or more edits than relations are asked for.
+        RuntimeError: If a seed gave no pair within the allowed attempts, which only odd requests run into.
+    """
+    edits = (num_edits,) if isinstance(num_edits, int) else tuple(num_edits)
+    if not edits or not all(1 <= n <= 3 for n in edits):
+        raise ValueError(f"num_edits must be 1, 2 or 3, or several of them; got {num_edits!r}.")
+    histogram = {num_relations: 1} if isinstance(num_relations, int) else (num_relations or PAPER_HISTOGRAM)
+    if min(histogram) < max(edits) or max(histogram) > 12:
+        raise ValueError(
+            f"num_relations must be at least num_edits ({max(edits)}) and at most 12; got {sorted(histogram)}."
+        )
+    found: dict[int, tuple[ScenePair, Rendering, Rendering]] = {}
+    tried = 0
+    for attempt in range(_MAX_ATTEMPTS):
+        open_ = [k for k in range(len(seeds)) if k not in found]
+        if not open_:
+            break
+        tried += len(open_)
+        drafts: list[tuple[int, Random, _Wish, Scene, Scene]] = []
+        for k in open_:
+            rng = Random(f"{split}|{seeds[k]}|{attempt}")
+            # What is wished for is the seed's own, whatever it takes to get it.
+            own = Random(f"wish|{split}|{seeds[k]}")
+            wish = _Wish(
+                num_edits=own.choice(edits),
+                num_relations=draw_count(own, histogram),
+                restyle=own.random() < 0.5 if restyle is None else restyle,
+                split=split,
+                wordings=wordings,
+                mode=mode,
+            )
+            twins = _draft(rng, wish)
+            if twins is not None:
+                drafts.append((k, rng, wish, *twins))
+        if not drafts:
+            continue
+        scenes = [scene for draft in drafts for scene in draft[3:]]
+        rendering = render(scenes, size=size, device=device, supersample=supersample)
+        closures = closures_of(scenes, rendering)
+        for n, (k, rng, wish, first, second) in enumerate(drafts):
+            a, b = 2 * n, 2 * n + 1
+            if not acceptable(first, closures[a], rendering, a):
+                continue
+            if not acceptable(second, closures[b], rendering, b):
+                continue
+            pair = _word(rng, wish, (first, second), (closures[a], closures[b]), seeds[k])
+            if pair is None:
+                continue
+            here, there = (a, b) if pair.scene is first else (b, a)
+            found[k] = (pair, rows(rendering, [here]), rows(rendering, [there]))
+    if len(found) < len(seeds):
+        missing = [seeds[k] for k in range(len(seeds)) if k not in found]
+        raise RuntimeError(
+            f"no pair within {_MAX_ATTEMPTS} attempts for seeds {missing[:5]}; ask for fewer relations or edits"
+        )
+    results = [found[k] for k in range(len(seeds))]
+    return PairBatch(
+        pairs=tuple(r[0] for r in results),
+        rendering=_stack([r[1] for r in results]),
+        rendering_rejected=_stack([r[2] for r in results]),
+        num_tried=tried,
+    )
+
+
+def _stack(parts: Sequence[Rendering]) -> Rendering:
+    """Join renderings of one row, padding to the largest number of objects."""
+    most = max((p.boxes.shape[1] for p in parts), default=0)
+
+    def padded(tensor: torch.Tensor) -> torch.Tensor:
+        widths = [0, 0] * (tensor.dim() - 2) + [0, most - tensor.shape[1]]
+        return torch.nn.functional.pad(tensor, widths)
+
+    return Rendering(
+        images=torch.cat([p.images for p in parts]),
+        depth=torch.cat([p.depth for p in parts]),
+        instance=torch.cat([p.instance for p in parts]),
+        boxes=torch.cat([padded(p.boxes) for p in parts]),
+        full_boxes=torch.cat([padded(p.full_boxes) for p in parts]),
+        visible_fraction=torch.cat([padded(p.visible_fraction) for p in parts]),
+        distances=torch.cat([padded(p.distances) for p in parts]),
+        centers=torch.cat([padded(p.centers) for p in parts]),
+    )
+
+
+def _draft(rng: Random, wish: _Wish) -> tuple[Scene, Scene] | None:
+    """Return a scene and its edited twin, not yet looked at."""
+    # Long prompts need things to talk about, and a split of few combinations needs even more.
+    least = min(7, 2 + wish.num_relations // 2 + (wish.split not in (None, "train")))
+    scene = sample_layout(rng.getrandbits(62), num_named=rng.randint(min(least, 6), 7))
+    changes = wish.num_edits if wish.num_edits > 1 or rng.random() < 0.8 else 2
+    twin = edit_world(scene, rng, num_changes=changes)
+    if twin is None:
+        return None
+    return scene, (restyle_scene(twin, rng) if wish.restyle else twin)
+
+
+def _word(
+    rng: Random, wish: _Wish, scenes: tuple[Scene, Scene], closures: tuple[Closure, Closure], seed: int
+) -> ScenePair | None:
+    """Return the pair with its prompts, or None if the worlds do not allow what is wished for."""
+    kinds = kinds_of(scenes[0])
+
+    def allowed(statement: Statement) -> bool:
+        return wish.split is None or statement_split(kinds, statement) == wish.split
+
+    first, second = closures
+    true_first = [s for s in first.statements(TRUE) if allowed(s)]
+    true_second = [s for s in second.statements(TRUE) if allowed(s)]
+    only_first = [s for s in true_first if second.state(s) == FALSE]
+    only_second = [s for s in true_second if first.state(s) == FALSE]
+    candidates = _candidates(rng, scenes[0], first, second, only_first, only_second, allowed)
+    chosen = _choose_edits(rng, candidates, wish)
+    if chosen is None:
+        return None
+    before = [s for c in chosen for s in c.before]
+    rest = wish.num_relations - len(before)
+    both = [s for s in true_first if second.state(s) == TRUE]
+    named = {i for c in chosen for s in (*c.before, *c.after) for i in (s.subject, *s.objects)}
+    kept = choose(
+        rng,
+        both,
+        rest,
+        taken=[s for c in chosen for s in (*c.before, *c.after)],
+        prefer=lambda s: 1.6 if named & {s.subject, *s.objects} else 1.0,
+    )
+    if len(kept) < rest:
+        return None
+    return _write_pair(rng, wish, scenes, closures, seed, chosen, kept)
+
+
+def _candidates(
+    rng: Random,
+    scene: Scene,
+    first: Closure,
+    second: Closure,
+    only_first: Sequence[Statement],
+    only_second: Sequence[Statement],
+    allowed: Callable[[Statement], bool],
+) -> list[_Candidate]:
+    """Return every edit that turns what is true of the first world alone into what is true of the second alone."""
+    found: list[_Candidate] = []
+    after_by_participants: dict[frozenset[int], list[Statement]] = {}
+    after_by_slot: dict[tuple[str, str, int], list[Statement]] = {}
+    for s in only_second:
+        after_by_participants.setdefault(frozenset((s.subject, *s.objects)), []).append(s)
+        if len(s.objects) == 1:
+            after_by_slot.setdefault((s.relation, "subject", s.subject), []).append(s)
+            after_by_slot.setdefault((s.relation, "object", s.objects[0]), []).append(s)
+    for s in only_first:
+        for t in after_by_participants.get(frozenset((s.subject, *s.objects)), []):
+            if (kind := _kind_of(scene, s, t)) is not None:
+                found.append(_Candidate(kind, (s,), (t,)))
+        if len(s.objects) == 1:
+            for t in after_by_slot.get((s.relation, "subject", s.subject), []):
+                found.append(_Candidate("swap_anchors", (s,), (t,)))
+            for t in after_by_slot.get((s.relation, "object", s.objects[0]), []):
+                found.append(_Candidate("swap_subjects", (s,), (t,)))
+    found += _sequences(rng, first, second, allowed)
+    return found
+
+
+def _kind_of(scene: Scene, s: Statement, t: Statement) -> EditKind | None:
+    """Return the edit that turns `s` into `t`, two statements about the same things; None if it is no fair one."""
+    if s.relation == t.relation:
+        if not s.objects or RELATIONS[s.relation].symmetric:
+            return None
+        if s.relation == "between" and s.subject == t.subject:
+            return None
+        objects = scene.objects
+        same = len(s.objects) == 1 and all(i >= 0 for i in (s.subject, s.objects[0]))
+        if same and objects[s.subject].kind == objects[s.objects[0]].kind:
+            return "swap_attributes"
+        return "swap_objects"
+    if s.subject != t.subject or s.objects != t.objects:
+        return None
+    one, other = RELATIONS[s.relation], RELATIONS[t.relation]
+    if one.axis == "distance" and other.axis == "distance":
+        return "change_distance"
+    if "containment" in (one.axis, other.axis):
+        return "change_containment"
+    if "support" in (one.axis, other.axis):
+        return "change_support"
+    if one.inverse == t.relation or t.relation in one.contrary:
+        return "flip_relation"
+    return "replace_relation"
+
+
+def _sequences(
+    rng: Random, first: Closure, second: Closure, allowed: Callable[[Statement], bool]
+) -> list[_Candidate]:
+    """Return reorderings of rows of three: left to right A, B, C before, another order after."""
+
+    def rows_of(closure: Closure) -> dict[frozenset[int], tuple[int, ...]]:
+        left = [s for s in closure.statements(TRUE) if s.relation == "left_of"]
+        follows: dict[int, list[int]] = {}
+        for s in left:
+            follows.setdefault(s.subject, []).append(s.objects[0])
+        return {
+            frozenset((a, b, c)): (a, b, c)
+            for a, middle in follows.items()
+            for b in middle
+            for c in follows.get(b, [])
+        }
+
+    def chain(row: tuple[int, ...]) -> tuple[Statement, ...]:
+        return tuple(Statement("left_of", a, (b,)) for a, b in zip(row, row[1:], strict=False))
+
+    ours, theirs = rows_of(first), rows_of(second)
+    found: list[_Candidate] = []
+    for things, row in ours.items():
+        other = theirs.get(things)
+        if other is None or other == row:
+            continue
+        before, after = chain(row), chain(other)
+        if not all(allowed(s) for s in (*before, *after)):
+            continue
+        if any(second.state(s) == FALSE for s in before) and any(first.state(s) == FALSE for s in after):
+            found.append(_Candidate("reorder_sequence", before, after))
+    rng.shuffle(found)
+    return found[:4]
+
+
+_KIND_WEIGHTS: dict[EditKind, float] = {
+    "swap_objects": 1.6,
+    "swap_attributes": 1.6,
+    "flip_relation": 1.6,
+    "replace_relation": 0.8,
+    "swap_anchors": 0.6,
+    "swap_subjects": 0.6,
+    "reorder_sequence": 0.8,
+    "change_distance": 1.0,
+    "change_containment": 1.3,
+    "change_support": 1.0,
+}
+
+
+def _choose_edits(rng: Random, candidates: Sequence[_Candidate], wish: _Wish) -> list[_Candidate] | None:
+    """Return `num_edits` edits about different facts, families balanced."""
+    left = [c for c in candidates if len(c.before) <= wish.num_relations]
+    chosen: list[_Candidate] = []
+    facts: set[tuple[str, frozenset[int]]] = set()
+    for _ in range(wish.num_edits):
+        left = [c for c in left if not facts & {fact(s) for s in (*c.before, *c.after)}]
+        room = wish.num_relations - sum(len(c.before) for c in chosen)
+        left = [c for c in left if len(c.before) <= room - (wish.num_edits - len(chosen) - 1)]
+        if not left:
+            return None
+        from_families: dict[str, list[_Candidate]] = {}
+        for c in left:
+            from_families.setdefault(c.before[0].relation, []).append(c)
+        names = list(from_families)
+        family = from_families[rng.choices(names, weights=[_EDIT_WEIGHTS.get(n, 1.0) for n in names])[0]]
+        pick = rng.choices(family, weights=[_KIND_WEIGHTS[c.kind] for c in family])[0]
+        chosen.append(pick)
+        facts |= {fact(s) for s in (*pick.before, *pick.after)}
+    return chosen
+
+
+_EDIT_WEIGHTS: dict[str, float] = {
+    "larger_than": 0.4,
+    "smaller_than": 0.4,
+    "picture_left": 0.5,
+    "picture_right": 0.5,
+    "picture_top": 0.6,
+    "picture_bottom": 0.6,
+    "picture_center": 0.5,
+    "foreground": 0.6,
+    "background": 0.6,
+    "near": 0.7,
+    "hanging_on": 0.7,
+    "left_of": 1.5,
+    "right_of": 1.5,
+    "above": 1.6,
+    "below": 1.6,
+    "on": 1.6,
+    "under": 1.8,
+    "in_front_of": 2.0,
+    "behind": 2.0,
+    "next_to": 1.8,
+    "inside": 1.6,
+    "between": 1.5,
+}
+"""How often a family is drawn for an edit among those that the two worlds allow."""
+
+
+def _write_pair(
+    rng: Random,
+    wish: _Wish,
+    scenes: tuple[Scene, Scene],
+    closures: tuple[Closure, Closure],
+    seed: int,
+    chosen: Sequence[_Candidate],
+    kept: Sequence[Statement],
+) -> ScenePair:
+    # Units stay together: an ordered list is one unit of several statements.
+    units: list[tuple[_Candidate | None, tuple[Statement, ...], tuple[Statement, ...]]] = [
+        *((c, c.before, c.after) for c in chosen),
+        *((None, (s,), (s,)) for s in kept),
+    ]
+    order = arrange(rng, [u[1][0] for u in units])
+    before: list[Statement] = []
+    after: list[Statement] = []
+    lists: list[range] = []
+    spans: list[tuple[_Candidate, tuple[int, ...]]] = []
+    for index in order:
+        candidate, old, new = units[index]
+        at = tuple(range(len(before), len(before) + len(old)))
+        if len(old) > 1:
+            lists.append(range(at[0], at[-1] + 1))
+        if candidate is not None:
+            spans.append((candidate, at))
+        before += old
+        after += new
+    plan = plan_caption(
+        scenes[0], before, seed=rng.getrandbits(62), mode=wish.mode, wordings=wish.wordings, lists=lists
+    )
+    one, other = write(plan, scenes[0], before), write(plan, scenes[1], after)
+    edits = tuple(SceneEdit(c.kind, at, c.before, c.after) for c, at in spans)
+    if rng.random() < 0.5:
+        return ScenePair(scenes[0], scenes[1], one, other, edits, closures[0], closures[1], seed)
+    edits = tuple(replace(e, before=e.after, after=e.before) for e in edits)
+    return ScenePair(scenes[1], scenes[0], other, one, edits, closures[1], closures[0], seed)
