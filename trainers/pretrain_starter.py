@@ -372,7 +372,7 @@ def run(settings: PretrainSettings) -> None:
     if (out / "tokenizer.json").is_file():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
     else:
-        tokenizer = train_tokenizer(sampler.corpus(train), vocab_size=settings.vocab_size)
+        tokenizer = train_tokenizer(sampler.corpus(), vocab_size=settings.vocab_size)
         tokenizer.save_pretrained(out)
     trainer = Pretrainer(settings, tokenizer)
     first = load_state(trainer, out) if (out / "state.safetensors").is_file() else 0

@@ -6,12 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from random import Random
 
 import numpy as np
 
 from spatial_core.language.relations import RELATIONS
+from spatial_core.scenes.captions import caption_scene
 from spatial_core.scenes.closure import BINARY, FAMILIES, PLACES
-from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, MAX_OBJECTS, CachedScenes, SceneCache
+from spatial_core.scenes.sampling import sample_scenes
+from spatial_core.scenes.splits import Split, split_of
+from spatial_core.scenes.statements import PAPER_HISTOGRAM, choose, draw_count
+from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, MAX_OBJECTS, CachedScenes
 
 Pieces = tuple[tuple[str, int | None], ...]
 """Consecutive pieces of a text; a piece that names a thing carries its index (-1: not in the picture)."""
@@ -45,7 +51,7 @@ class Question:
 
 def phrase_pieces(relation: str, names: list[str], indices: list[int]) -> tuple[Pieces, Pieces]:
     """Return question and statement pieces: the wording is the taxonomy's."""
-    subject, *others = zip(names, indices, strict=True)
+    subject, *others = list(zip(names, indices, strict=True))
     predicate: list[tuple[str, int | None]] = []
     for part in re.split(r"(\s?\{\d\})", f" {RELATIONS[relation].wording}"):
         if "{" in part:
@@ -64,13 +70,37 @@ class QuestionSampler:
 
     families: tuple[str, ...] = FAMILIES
 
-    def __init__(self, *, absent: float = 0.04):
+    def __init__(self, *, split: Split = "train", absent: float = 0.04):
         """Keep settings.
 
         Args:
+            split: Only combinations of kinds and relation of this split are asked about.
             absent: Share of questions about a thing that is not in the picture.
         """
+        self.split = split
         self.absent = absent
+
+    @cached_property
+    def _allowed(self) -> dict[str, np.ndarray]:
+        """Whether the split has a combination, by relation: `[kinds + 3, ...]` per participant.
+
+        The last three kinds are the wall, the floor and no object.
+        """
+        kinds = [*KINDS, "wall", "floor", "nothing"]
+        tables: dict[str, np.ndarray] = {}
+        for name in FAMILIES:
+            if name in PLACES:
+                tables[name] = np.array([split_of(a, name) == self.split for a in kinds])
+            elif name == "between":
+                tables[name] = np.array(
+                    [
+                        [[split_of(a, name, "+".join(sorted((b, c)))) == self.split for c in kinds] for b in kinds]
+                        for a in kinds
+                    ]
+                )
+            else:
+                tables[name] = np.array([[split_of(a, name, b) == self.split for b in kinds] for a in kinds])
+        return tables
 
     def names(self, scenes: CachedScenes, i: int, rng: np.random.Generator) -> list[str]:
         """Return a name for every participant: the kind where it is unique and a coin allows, else colour and kind."""
@@ -89,10 +119,13 @@ class QuestionSampler:
         """Return `[count, arity]` participants for which the family has the state in scene `i`."""
         name = FAMILIES[family]
         if name == "between":
-            return np.argwhere(scenes.between[i] == state)
-        if name in PLACES:
-            return np.argwhere(scenes.places[i, PLACES.index(name)] == state)
-        return np.argwhere(scenes.binary[i, BINARY.index(name)] == state)
+            found = np.argwhere(scenes.between[i] == state)
+        elif name in PLACES:
+            found = np.argwhere(scenes.places[i, PLACES.index(name)] == state)
+        else:
+            found = np.argwhere(scenes.binary[i, BINARY.index(name)] == state)
+        kinds = np.concatenate([scenes.kinds[i], [len(KINDS), len(KINDS) + 1]])
+        return found[self._allowed[name][tuple(kinds[found].T)]]
 
     def sample(self, scenes: CachedScenes, i: int, count: int, rng: np.random.Generator) -> list[Question]:
         """Return `count` questions about scene `i`."""
@@ -101,7 +134,8 @@ class QuestionSampler:
         pool: dict[tuple[int, int], np.ndarray] = {}
         order = rng.choice(len(FAMILIES), size=8 * count, p=_WEIGHTS / _WEIGHTS.sum())
         for family in order.tolist():
-            answer = int(rng.random() < 0.5)
+            # A yes has fewer candidates than a no and is not always to be had; this evens them out.
+            answer = int(rng.random() < 0.63)
             key = (family, answer)
             if key not in pool:
                 pool[key] = self.candidates(scenes, i, family, answer)
@@ -136,12 +170,20 @@ class QuestionSampler:
         texts = [q.text for q in (keep or asked)[: int(rng.integers(1, 6))]]
         return ". ".join(text[0].upper() + text[1:] for text in texts) + "."
 
-    def corpus(self, cache: SceneCache) -> Iterator[str]:
-        """Yield texts for the tokenizer."""
-        rng = np.random.default_rng(0)
-        picked = cache.read(np.arange(min(len(cache), 2000)))
-        for i in range(len(picked.images)):
-            for question in self.sample(picked, i, 10, rng):
-                yield "".join(piece for piece, _ in question.question)
-            yield self.prompt(picked, i, rng)
-        yield from ["Yes No Yes No Prompt: \nImage: \nOverall"] * 200
+    def corpus(self) -> Iterator[str]:
+        """Yield texts for the tokenizer: captions in the training wordings, and every relation of every kind."""
+        rng = Random(0)
+        for first in range(0, 1024, 64):
+            batch = sample_scenes(range(first, first + 64), size=32, supersample=1)
+            for scene, closure in zip(batch.scenes, batch.closures, strict=True):
+                for seed in range(4):
+                    statements = choose(rng, closure.statements(), draw_count(rng, PAPER_HISTOGRAM))
+                    if statements:
+                        yield caption_scene(scene, statements, seed=seed).text
+        for name in FAMILIES:
+            for kind in (*KINDS, "wall", "floor"):
+                for color in COLOR_NAMES:
+                    question, statement = phrase_pieces(name, [f"the {color} {kind}"] * 3, [0, 1, 2])
+                    yield "".join(piece for piece, _ in question)
+                    yield "".join(piece for piece, _ in statement)
+        yield from ["Yes", "No", "Prompt: ", "\nImage: ", "\nOverall"] * 5000

@@ -172,3 +172,51 @@ class SceneCache:
     def read(self, indices: npt.NDArray[np.int64]) -> CachedScenes:
         """Return the scenes at `indices`."""
         return CachedScenes(**{name: self._arrays[name][indices] for name in _FIELDS})
+
+
+def build_shard(folder: str | Path, split: str, number: int, seed: int) -> float:
+    """Make one shard of `SHARD` accepted scenes unless it exists; return the acceptance rate."""
+    from spatial_core.scenes.sampling import sample_scenes
+
+    path = Path(folder, split, f"scenes-{seed}-{number:05d}-v{RENDERER_VERSION}.safetensors")
+    if path.is_file():
+        return 1.0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts: list[CachedScenes] = []
+    kept = tried = 0
+    # Splits never meet: each has its own range of scene seeds.
+    first = (2 * number + (split != "train")) * 100_000 + seed * 1_000_000_000
+    while kept < SHARD:
+        batch = sample_scenes(range(first + tried, first + tried + 64))
+        tried += batch.num_tried
+        kept += len(batch.scenes)
+        parts.append(pack_scenes(batch.scenes, batch.rendering, batch.closures))
+    tensors = {
+        name: np.ascontiguousarray(np.concatenate([getattr(p, name) for p in parts])[:SHARD]) for name in _FIELDS
+    }
+    metadata = {"acceptance": str(kept / tried), "renderer": str(RENDERER_VERSION)}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata)
+    return kept / tried
+
+
+def main() -> None:
+    """Build the shards whose number leaves the remainder `--worker` after division by `--workers`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder")
+    parser.add_argument("--shards", type=int, default=80)
+    parser.add_argument("--validation", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--worker", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    jobs = [("validation", n) for n in range(asked.validation)] + [("train", n) for n in range(asked.shards)]
+    for split, number in jobs[asked.worker :: asked.workers]:
+        rate = build_shard(asked.folder, split, number, asked.seed)
+        with Path(asked.folder, "progress.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"split": split, "shard": number, "acceptance": round(rate, 3)}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
