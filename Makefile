@@ -1,0 +1,43 @@
+# make demo | make test | make lint | make test-oldest
+#
+# Everything is installed into $(VENV) with plain pip, once; a second run installs nothing.
+# A torch that $(PYTHON) already has is used. Otherwise TORCH_SPEC is installed: the version that was tested.
+# On Linux without an NVIDIA card the CPU build saves gigabytes:
+#   make demo TORCH_SPEC="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_SPEC ?= torch==2.13.0
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+HAS_TORCH := -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+
+.PHONY: demo test lint test-oldest
+.DEFAULT_GOAL := demo
+
+$(VENV)/.demo: pyproject.toml
+	@test -x $(BIN)/python || \
+		if $(PYTHON) $(HAS_TORCH); then $(PYTHON) -m venv --system-site-packages $(VENV); \
+		else $(PYTHON) -m venv $(VENV); fi
+	@$(BIN)/python $(HAS_TORCH) || $(BIN)/python -m pip install --quiet $(TORCH_SPEC)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet --editable ".[train,dev]"
+	@touch $@
+
+demo: $(VENV)/.demo
+	@mkdir -p demo/out
+	$(BIN)/spatial rank demo/images --prompt "$$(cat demo/prompt.txt)" \
+		--sheet demo/out/sheet.png --json demo/out/ranking.json
+	@echo "The contact sheet is demo/out/sheet.png, the numbers are demo/out/ranking.json."
+
+test: $(VENV)/.dev
+	$(BIN)/pytest --durations=15 $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
