@@ -17,8 +17,8 @@ if importlib.util.find_spec("comfy_api") is not None:
     def _load_bundled_core() -> None:
         """Import this checkout's `spatial_core` under its absolute name, so that one copy serves everyone.
 
-        A copy that is already imported stays; a pip-installed one that is not could be older or newer than the
-        nodes. The checkout is not put on `sys.path`: its folder would hide ComfyUI's own module `nodes`.
+        A copy that is already imported stays; a pip-installed one that is not could be older or newer than
+        the nodes. The checkout is not put on `sys.path`: its folder would hide ComfyUI's own module `nodes`.
         """
         folder = Path(__file__).parent / "spatial_core"
         if "spatial_core" in sys.modules:

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write pictures, and a JSONL file that says what is in them",
         description="Write PNG files to DIR/images, and DIR/scenes.jsonl: one object a picture, with its "
         "prompt, the prompt's graph, and every object's box, distance and visible share. With --pairs "
-        "each picture has a twin in which some relations of its prompt are false, and DIR/pairs.jsonl is a manifest "
-        "to train a reward model on.",
+        "each picture has a twin in which some relations of its prompt are false, and DIR/pairs.jsonl is a "
+        "manifest to train a reward model on.",
     )
     render.add_argument(
         "--out", required=True, metavar="DIR", help="folder to write to; made if it does not exist"
