@@ -139,9 +139,15 @@ class _Frame:
                 f"a scene may have at most {_PART_MASK + 1} primitives, got {int(self.parts.key.max()) + 1}; "
                 "use fewer objects"
             )
-        step = torch.arange(TILE, dtype=torch.float32, device=device)
-        self.right_step = step.repeat(TILE).unsqueeze(0)
-        self.down_step = step.repeat_interleave(TILE).unsqueeze(0)
+        # Within a tile, all first samples of its final pixels come first, then all second ones, ...:
+        # averaging them and taking one of each are then contiguous.
+        f, small = supersample, TILE // supersample
+        pixel = np.arange(_AREA)
+        sample, rest = pixel // small**2, pixel % small**2
+        self.columns: Ints = rest % small * f + sample % f
+        self.rows: Ints = rest // small * f + sample // f
+        self.right_step = self._f(self.columns).unsqueeze(0)
+        self.down_step = self._f(self.rows).unsqueeze(0)
 
     def _f(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self.device)
@@ -213,13 +219,13 @@ class _Frame:
         self._smallest(frame, alone, object_tile, self.objects.index[of_objects.row])
 
         back_color, back_t, length = self._background()
-        color = self._to_tiles(back_color)
+        color = torch.stack([self._to_tiles(back_color[:, k]) for k in range(3)])
         part_tile = self._flat(part_scene[of_parts.row], of_parts)
         self._paint(color, frame, key, part_tile, ray, origin, params, number, runs, of_parts)
         surface = torch.where(
             frame < _NOTHING,
             (frame & ~_PART_MASK).view(torch.float32),
-            self._to_tiles(back_t.unsqueeze(1)).squeeze(2),
+            self._to_tiles(back_t),
         )
         self._darken(color, surface)
         images = self._develop(color)
@@ -268,7 +274,7 @@ class _Frame:
         """Shade every part where it is what one sees."""
         look: PartLook = look_of(self.scenes, self.objects, self.parts, self.cameras, self.device)
         row = self._i(of_parts.row)
-        flat = color.view(-1, 3)
+        planes = color.view(3, -1)
         pixel = torch.arange(_AREA, device=self.device)
         for shape, rows in runs:
             mine = key[rows]
@@ -285,7 +291,8 @@ class _Frame:
             shown = shade(shape, at, params[kept], look, row[kept])
             mask = seen[kept - rows.start].view(-1).nonzero().squeeze(1)
             place = (part_tile[kept].unsqueeze(1) * _AREA + pixel).view(-1)[mask]
-            flat[place] = shown.view(3, -1)[:, mask].T
+            for plane, values in zip(planes, shown, strict=True):
+                plane[place] = values.view(-1)[mask]
 
     def _background(self) -> tuple[Tensor, Tensor, Tensor]:
         """Colour [S, 3, H, W] and distance along the view [S, H, W] of floor and walls; length of the rays."""
@@ -305,21 +312,20 @@ class _Frame:
         return drop.color, drop.t, length
 
     def _to_tiles(self, picture: Tensor) -> Tensor:
-        """[S, C, H, W] of the final size to [S * tiles^2, 64, C] of the supersampled one."""
-        scenes, channels = picture.shape[:2]
-        side = self.tiles * TILE
-        big = picture.repeat_interleave(self.factor, 2).repeat_interleave(self.factor, 3)
-        if big.shape[2] < side:
-            rest = side - big.shape[2]
-            big = torch.nn.functional.pad(big, (0, rest, 0, rest), mode="replicate")
-        split = big.view(scenes, channels, self.tiles, TILE, self.tiles, TILE)
-        return split.permute(0, 2, 4, 3, 5, 1).reshape(-1, _AREA, channels)
+        """[S, H, W] of the final size to [S * tiles^2, 64] of the supersampled one."""
+        small = TILE // self.factor
+        rest = self.tiles * small - self.size
+        if rest:
+            picture = torch.nn.functional.pad(picture.unsqueeze(1), (0, rest, 0, rest), mode="replicate").squeeze(1)
+        split = picture.view(-1, self.tiles, small, self.tiles, small).transpose(2, 3)
+        return split.reshape(-1, 1, small * small).expand(-1, self.factor**2, -1).reshape(-1, _AREA)
 
     def _from_tiles(self, values: Tensor) -> Tensor:
-        """[S * tiles^2, 64] to [S, H, W] of the final size, by one sample in each pixel."""
-        split = values.view(-1, self.tiles, self.tiles, TILE, TILE)[:, :, :, :: self.factor, :: self.factor]
-        side = self.tiles * TILE // self.factor
-        return split.permute(0, 1, 3, 2, 4).reshape(-1, side, side)[:, : self.size, : self.size].contiguous()
+        """[S * tiles^2, 64 or 64 / factor^2] to [S, H, W] of the final size, by the first sample of each pixel."""
+        small = TILE // self.factor
+        side = self.tiles * small
+        split = values[:, : small * small].reshape(-1, self.tiles, self.tiles, small, small)
+        return split.transpose(2, 3).reshape(-1, side, side)[:, : self.size, : self.size].contiguous()
 
     def _darken(self, color: Tensor, surface: Tensor) -> None:
         """Multiply soft shadows into the colours of what lies in their planes."""
@@ -369,24 +375,17 @@ class _Frame:
             light[rows] = torch.where((off.abs() < 0.012) & (t > 0), shadow, 1.0)
         order = np.argsort(shadows.order[tiles.row], kind="stable")
         cuts = np.flatnonzero(np.diff(shadows.order[tiles.row][order])) + 1
-        total = torch.ones(color.shape[:2], device=self.device)
+        total = torch.ones(surface.shape, device=self.device)
         for rows in np.split(order, cuts):
             index = self._i(rows)
             where = place[index]
             total[where] = total[where] * light[index]
-        color *= total.unsqueeze(2)
+        color *= total
 
     def _develop(self, color: Tensor) -> Tensor:
         """Linear tiles to the final sRGB pictures: average, vignette, tone, blur, noise."""
-        scenes, f = len(self.scenes), self.factor
-        small = TILE // f
-        if f > 1:
-            color = color.view(-1, small, f, small, f, 3).mean((2, 4))
-        else:
-            color = color.view(-1, small, small, 3)
-        side = self.tiles * small
-        image = color.view(scenes, self.tiles, self.tiles, small, small, 3).permute(0, 5, 1, 3, 2, 4)
-        image = image.reshape(scenes, 3, side, side)[:, :, : self.size, : self.size].contiguous()
+        mean = color.view(3, -1, self.factor**2, _AREA // self.factor**2).mean(2)
+        image = torch.stack([self._from_tiles(plane) for plane in mean], 1)
         axis = torch.linspace(-1, 1, self.size, device=self.device)
         image *= 1 - 0.1 * (axis.view(-1, 1) ** 2 + axis**2)
         # A soft shoulder keeps highlights from clipping.
@@ -421,6 +420,9 @@ class _Frame:
         count = len(self.objects.scene)
         row = self._i(of_objects.row)
         solid = alone < _NOTHING
+        if self.pixels % TILE:
+            solid &= self._i(of_objects.x * TILE).unsqueeze(1) + self.right_step < self.pixels
+            solid &= self._i(of_objects.y * TILE).unsqueeze(1) + self.down_step < self.pixels
         seen = solid & (alone == frame[object_tile])
         camera_scene = self.objects.scene[of_objects.row]
         squares = self._ray_lengths(Tiles(camera_scene, of_objects.x, of_objects.y))
@@ -457,11 +459,11 @@ class _Frame:
 
     def _box(self, mask: Tensor, row: Tensor, corner: list[Tensor], count: int) -> Tensor:
         """Bounding boxes [count, 4] in final pixels of the masks [T, 64] of each object's tiles."""
-        grid = mask.view(-1, TILE, TILE)
         step = torch.arange(TILE, device=self.device)
         out: list[Tensor] = []
-        for axis, origin in ((1, corner[0]), (2, corner[1])):
-            lines = grid.any(axis)
+        for steps, origin in ((self.columns, corner[0]), (self.rows, corner[1])):
+            # How many pixels of the mask lie in each line: a small product is quicker than reductions.
+            lines = mask.float() @ self._f(steps[:, None] == np.arange(TILE)) > 0
             low = torch.where(lines, step, TILE).amin(1)
             high = torch.where(lines, step, -1).amax(1)
             some = high >= 0
