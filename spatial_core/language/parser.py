@@ -1,0 +1,1165 @@
+"""From a prompt to its scene graph: who is placed where, by which words.
+
+The text is cut into tokens, tokens into chunks (`chunks.py`), and the chunks are read once from left to right
+with the state of the clause: its subject, what the next phrase places, what a pronoun points at, and the places
+fronted before their subject ("to the right of the crate, ..."). Every step looks a bounded number of chunks
+ahead, so that parsing is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from spatial_core.language import lexicon as lx
+from spatial_core.language.chunks import (
+    AND,
+    BREAK,
+    COLON,
+    COMMA,
+    END,
+    NOT,
+    NOUN,
+    ORDER,
+    OTHER,
+    RELATIVE,
+    THERE,
+    TRIGGER,
+    VERB,
+    WHICH,
+    WITH,
+    Chunk,
+    chunk,
+    order_of,
+)
+from spatial_core.language.entities import EntityTable
+from spatial_core.language.noun_phrases import NounPhrase
+from spatial_core.language.patterns import (
+    AGENTLESS_BY,
+    DIRECT,
+    DIRECTIONAL_OVER,
+    NON_SPATIAL_IN,
+    NON_SPATIAL_ON,
+    NON_SPATIAL_OVER,
+    NONE,
+    REQUIRED,
+    VERB_PREPOSITION,
+    Place,
+    Trigger,
+    join_directions,
+    resolve_picture,
+    resolve_place,
+)
+from spatial_core.language.relations import RELATIONS
+from spatial_core.language.scene_graph import PICTURE, Relation, SceneGraph, Span
+from spatial_core.language.tokens import Token, tokenize
+
+_MOTION = frozenset(
+    "walk run drive travel stroll jog ride wander march hike sail cycle go come move look turn spin rotate fly swim skate "
+    "search show drag carry".split()
+)
+_FIGHTING = frozenset(
+    "fight play compete vote argue warn protest act work race go speak decide insure struggle win lose".split()
+)
+_BACKDROPS = frozenset("background backdrop sky light odds grain horizon darkness night".split())
+_NOWHERE = frozenset("camera viewer lens observer audience reader".split())
+_WITHIN_HANDS = frozenset("hand hands arm arms paw paws mouth beak".split())
+_INTO = frozenset(
+    "build set tuck carve insert embed stick plug fit wedge press cut recess sink inset".split()
+)
+_HORIZONTAL = frozenset(("left_of", "right_of"))
+_SHORT_PLACE = 24
+"""Characters below which a fronted place ("behind it, ...") says little without its subject."""
+_GROUP_RELATIONS = frozenset(("next_to", "near", "opposite", "facing", "aligned_with", "behind", "in_front_of", "above",
+                              "on", "stacked_on", "under", "below", "leaning_against", "far_from"))  # fmt: skip
+
+
+class Parser(Protocol):
+    """Anything that turns a prompt into a scene graph; a language model can take `parse_prompt`'s place."""
+
+    def __call__(self, text: str) -> SceneGraph:
+        """Return the scene graph of `text`; its spans index into `text`."""
+        ...
+
+
+@dataclass(slots=True)
+class _Anchor:
+    """What a trigger is related to: entities, the picture, or nothing, with the part named."""
+
+    entities: list[int]
+    picture: bool = False
+    part: str = ""
+    end: int = 0
+    head: str = ""
+    group: bool = False
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A place that stands before the thing it places."""
+
+    trigger: Trigger
+    anchor: _Anchor
+    relation: str
+    inverse: bool
+    start: int
+    trigger_end: int
+
+
+@dataclass(slots=True)
+class _Clause:
+    """State of the clause being read.
+
+    Attributes:
+        subjects: The clause's subject, coordinated ones together.
+        current: What the next trigger places.
+        base: What `current` falls back to after a comma.
+        head: In a "with ..." phrase, the thing it describes: the choice for "it" and for missing anchors.
+        run: Chunk indices of the noun phrases read last together.
+        run_end: Index of the chunk after that run.
+        joined: Whether that run's last two are joined by "and".
+        pending: Places waiting for their subject.
+        verb: The last verb chunk, if nothing but adverbs came after it.
+        inverted: Whether the verb came before the subject.
+        expecting: Role of the next noun phrase: "", "object", "with".
+        anchors: Anchors of the last relation.
+        negated: Whether the clause is denied from here on.
+        objects_at: Index of the chunk after the last anchor read.
+        predicated: Whether the subject has its verb.
+        fronted: Whether the subject came after its place.
+        relative: Whether a relative clause waits for its verb.
+    """
+
+    subjects: list[int] = field(default_factory=lambda: [])
+    current: list[int] = field(default_factory=lambda: [])
+    base: list[int] = field(default_factory=lambda: [])
+    head: list[int] = field(default_factory=lambda: [])
+    run: list[int] = field(default_factory=lambda: [])
+    run_end: int = -1
+    joined: bool = False
+    pending: list[_Pending] = field(default_factory=lambda: [])
+    verb: Chunk | None = None
+    inverted: bool = False
+    expecting: str = ""
+    anchors: list[int] = field(default_factory=lambda: [])
+    negated: bool = False
+    objects_at: int = -1
+    predicated: bool = False
+    fronted: bool = False
+    relative: bool = False
+
+
+class _Reader:
+    """Reads the chunks of one prompt."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens: list[Token] = tokenize(text)
+        self.chunks: list[Chunk] = chunk(self.tokens)
+        self.table = EntityTable()
+        self.relations: list[Relation] = []
+        self.clause = _Clause()
+        self.topic: list[int] = []
+        self.last_anchors: list[int] = []
+        self.last_horizontal: list[int] = []
+        self.order: Chunk | None = None
+        self.sentence_relations = 0
+        self.viewer = False
+        self.medium = ""
+        self._seen: set[tuple[str, int, tuple[int | str, ...], str]] = set()
+        self._resolved: dict[int, list[int]] = {}
+
+    # ------------------------------------------------------------------------------------- main loop
+
+    def read(self) -> SceneGraph:
+        """Return the graph."""
+        k = 0
+        n = len(self.chunks)
+        while k < n:
+            piece = self.chunks[k]
+            kind = piece.kind
+            if kind == NOUN:
+                k = self._noun(k)
+            elif kind == TRIGGER:
+                k = self._trigger(k)
+            elif kind == VERB:
+                k = self._verb(k)
+            elif kind == WITH:
+                k = self._with(k)
+            elif kind == END:
+                self._end_sentence()
+                k += 1
+            elif kind in (COMMA, AND):
+                self._separator(kind)
+                k += 1
+            elif kind in (BREAK, COLON):
+                self._break(piece)
+                k += 1
+            elif kind == RELATIVE:
+                self._relative()
+                k += 1
+            elif kind == NOT:
+                self._not(piece)
+                k += 1
+            elif kind == ORDER:
+                k = self._ordered(k)
+            else:
+                if kind == THERE and not self.clause.pending:
+                    self._new_clause()
+                k += 1
+        self._end_sentence()
+        return SceneGraph(self.text, self.table.build(), tuple(self.relations))
+
+    # ----------------------------------------------------------------------------------- noun phrases
+
+    def _concrete(self, phrase: NounPhrase) -> bool:
+        if phrase.pronoun or phrase.head == "\x00quote":
+            return True
+        if phrase.determiner == "no":
+            return False
+        if not phrase.name:
+            return True
+        head = phrase.head
+        if phrase.aliases and (" of " in phrase.name) and (lx.is_abstract(head) or head in lx.MEASURES):
+            head = phrase.aliases[0]  # "a row of books", "the silhouette of a city"
+        if head in lx.LIGHTS or head in lx.MEASURES:
+            return (
+                " " in phrase.name
+                and " of " not in phrase.name
+                and head in ("light", "meter", "reflection", "yard")
+            )
+        return not lx.is_abstract(head)
+
+    def _entities(self, k: int, topic: list[int]) -> list[int]:
+        """Return the entities of the noun chunk `k`, resolving it on first use."""
+        known = self._resolved.get(k)
+        if known is not None:
+            return known
+        phrase = self.chunks[k].phrase
+        assert phrase is not None
+        found = self.table.resolve(phrase, topic) if self._concrete(phrase) else []
+        self._resolved[k] = found
+        return found
+
+    def _follower(self, k: int) -> Chunk | None:
+        return self.chunks[k] if k < len(self.chunks) else None
+
+    def _is(self, k: int, *kinds: int) -> bool:
+        return k < len(self.chunks) and self.chunks[k].kind in kinds
+
+    def _finite(self, k: int) -> bool:
+        """Return whether chunk `k` is a verb that makes a sentence of the noun before it."""
+        return self._is(k, VERB) and self.chunks[k].form == lx.FINITE
+
+    def _run(self, k: int, *, stop_at_clause: bool) -> tuple[list[int], int, bool]:
+        """Return the coordinated noun chunks from `k`, the index after them, and whether "and" joins the last.
+
+        Args:
+            k: Index of the first noun chunk.
+            stop_at_clause: Whether a noun followed by a finite verb starts a clause of its own.
+        """
+        run = [k]
+        joined = False
+        j = k + 1
+        while len(run) < 64:
+            m = j
+            comma = self._is(m, COMMA)
+            if comma:
+                m += 1
+            conjunction = self._is(m, AND)
+            if conjunction:
+                m += 1
+            if m == j or not self._is(m, NOUN):
+                break
+            phrase = self.chunks[m].phrase
+            assert phrase is not None
+            if phrase.pronoun and phrase.pronoun != "each other":
+                break
+            if stop_at_clause and (self._finite(m + 1) or (joined and not conjunction)):
+                break
+            if phrase.owner is not None and isinstance(phrase.owner, str) and comma and not conjunction:
+                break  # ", its handle ..." describes what came before
+            if joined and not conjunction:
+                break
+            run.append(m)
+            joined = conjunction
+            j = m + 1
+        return run, j, joined
+
+    def _noun(self, k: int) -> int:
+        clause = self.clause
+        phrase = self.chunks[k].phrase
+        assert phrase is not None
+        if self.order is not None and not clause.predicated and clause.expecting != "with":
+            return self._ordered_list(k)
+        role = clause.expecting
+        clause.expecting = ""
+        if clause.pending:
+            role = "fronted"
+        elif (
+            role == ""
+            and clause.head
+            and k
+            and self.chunks[k - 1].kind in (AND, COMMA)
+            and not self._finite(k + 1)
+        ):
+            role = "with"  # "with a cup on the left and an open book on the right"
+        elif (
+            role == ""
+            and clause.subjects
+            and (clause.predicated or clause.objects_at >= 0 or self._finite(k + 1))
+        ):
+            self._new_clause()
+            clause = self.clause
+        stop_at_clause = role in ("object", "with") or (role == "fronted" and clause.inverted)
+        run, after, joined = self._run(k, stop_at_clause=stop_at_clause)
+        topic = self._topic_for(phrase)
+        found: list[int] = []
+        for index in run:
+            found.extend(e for e in self._entities(index, topic) if e not in found)
+        self.table.group(found)
+        earlier = clause.run
+        clause.run, clause.run_end, clause.joined = run, after, joined
+        if role == "fronted":
+            self._settle_pending(run, found)
+            clause.subjects = found
+            clause.current = clause.base = found
+            clause.fronted = True
+        elif role == "with":
+            clause.current = clause.base = found
+        elif role == "object":
+            self._object(run, found, after, earlier)
+        else:
+            clause.subjects = found
+            clause.current = clause.base = found
+        clause.verb = None
+        return after
+
+    def _topic_for(self, phrase: NounPhrase) -> list[int]:
+        clause = self.clause
+        if clause.head:
+            return clause.head
+        return clause.subjects or self.topic
+
+    def _object(self, run: list[int], found: list[int], after: int, earlier: list[int]) -> None:
+        """Handle the noun phrases after a verb."""
+        clause = self.clause
+        verb = clause.verb
+        subjects = clause.current or clause.subjects
+        lemma = verb.lemma if verb is not None else ""
+        if lemma == "be":
+            if found:
+                clause.current = clause.base = found
+                if not clause.subjects:
+                    clause.subjects = found
+            return
+        direct = DIRECT.get(lemma) if verb is not None and not verb.passive else None
+        if direct is not None and subjects and found and verb is not None:
+            relation, inverse = direct
+            if self._holds(lemma, subjects, found):
+                if lemma == "hold" and self.table.head(subjects[-1]) in lx.SURFACES:
+                    if self.table.head(subjects[-1]) not in lx.CONTAINERS:
+                        relation = "on"
+                start = self._subject_start(run[0], subjects, earlier)
+                end = self._chunk_end(after - 1)
+                span = (start if start is not None else self.tokens[verb.first].start, end)
+                trigger = (self.tokens[verb.first].start, self.tokens[verb.stop - 1].end)
+                if relation == "between":
+                    pair = (found + found)[:2]
+                    self._emit(relation, pair, subjects, span, trigger)
+                elif inverse:
+                    for entity in found:
+                        self._emit(relation, [entity], subjects[-1:], span, trigger)
+                else:
+                    for entity in found:
+                        self._emit(relation, subjects, [entity], span, trigger)
+        if not found:
+            return
+        person = bool(subjects) and self.table.is_person(subjects[-1])
+        if not subjects:
+            clause.subjects = found
+            clause.current = clause.base = found
+        elif not person or lemma in lx.PLACING or lemma in lx.PRESENTING - {"hold", "carry"}:
+            clause.head = subjects
+            clause.current = clause.base = found
+
+    def _holds(self, lemma: str, subjects: list[int], found: list[int]) -> bool:
+        """Return whether a verb with a direct object states a relation of these things."""
+        if lemma in ("hold", "contain", "house", "support"):
+            head = self.table.head(subjects[-1])
+            if self.table.is_person(subjects[-1]):
+                return False
+            return head in lx.CONTAINERS or head in lx.SURFACES or head in lx.PLACES or lemma != "house"
+        if lemma in ("touch", "hide", "block", "border", "top", "crown"):
+            return not self.table.is_person(subjects[-1]) or lemma in ("hide", "block")
+        return True
+
+    # ------------------------------------------------------------------------------- verbs, separators
+
+    def _verb(self, k: int) -> int:
+        clause = self.clause
+        piece = self.chunks[k]
+        if clause.pending and not clause.subjects:
+            clause.inverted = True
+        previous = self.chunks[k - 1] if k else None
+        if piece.form == lx.FINITE and clause.subjects:
+            if clause.relative:
+                clause.relative = False
+            else:
+                clause.current = clause.base = list(clause.subjects)
+                clause.head = []
+                clause.predicated = True
+        elif piece.form in (lx.ING, lx.PARTICIPLE):
+            if previous is not None and previous.kind in (COMMA, AND):
+                clause.current = list(clause.base or clause.subjects)
+            elif clause.objects_at == k and clause.anchors:
+                # "a cup on a saucer placed next to ..." speaks of the saucer, "... on the table placed ..." of the cup
+                last = self.chunks[k - 1].phrase if self.chunks[k - 1].kind == NOUN else None
+                if last is not None and not last.definite and not last.pronoun and last.owner is None:
+                    clause.current = clause.anchors[-1:]
+        if piece.lemma == "be" and clause.current == [] and clause.subjects:
+            clause.current = clause.base = list(clause.subjects)
+        clause.verb = piece
+        clause.expecting = "object" if not clause.pending else ""
+        return k + 1
+
+    def _separator(self, kind: int) -> None:
+        clause = self.clause
+        clause.verb = None
+        clause.expecting = clause.expecting if clause.expecting == "with" else ""
+        if clause.base:
+            clause.current = list(clause.base)
+        if kind == COMMA:
+            clause.negated = False
+
+    def _break(self, piece: Chunk) -> None:
+        if piece.kind == COLON and self.order is not None:
+            return
+        if piece.lemma == "-":
+            return
+        self._new_clause()
+
+    def _relative(self) -> None:
+        clause = self.clause
+        if clause.objects_at >= 0 and clause.anchors and clause.objects_at > clause.run_end:
+            clause.current = clause.anchors[-1:]
+        elif clause.current:
+            clause.current = clause.current[-1:] if not clause.joined else list(clause.current)
+        clause.expecting = ""
+        clause.verb = None
+        clause.relative = True
+
+    def _not(self, piece: Chunk) -> None:
+        clause = self.clause
+        if piece.lemma == "without":
+            clause.expecting = "with"
+        elif piece.lemma:
+            clause.predicated = True
+            if clause.pending:
+                clause.pending = []
+        clause.negated = True
+
+    def _with(self, k: int) -> int:
+        clause = self.clause
+        previous = self.chunks[k - 1] if k else None
+        if previous is not None and previous.kind == NOUN and clause.objects_at == k and clause.anchors:
+            phrase = previous.phrase
+            if phrase is not None and not phrase.definite and not phrase.pronoun:
+                clause.head = clause.anchors[-1:]
+            else:
+                clause.head = clause.subjects or clause.current
+        elif not clause.head or previous is None or previous.kind not in (AND, COMMA):
+            clause.head = clause.current or clause.subjects or self.topic
+        clause.current = []
+        clause.base = []
+        clause.verb = None
+        clause.expecting = "with"
+        clause.negated = False
+        return k + 1
+
+    def _new_clause(self) -> None:
+        """Start a clause within the sentence; what it left behind becomes the topic."""
+        clause = self.clause
+        if clause.subjects:
+            self.topic = list(clause.subjects)
+        self.clause = _Clause()
+
+    def _end_sentence(self) -> None:
+        self._new_clause()
+        self.order = None
+        if self.viewer and self.sentence_relations < len(self.relations):
+            for index in range(self.sentence_relations, len(self.relations)):
+                relation = self.relations[index]
+                if RELATIONS[relation.relation].axis in ("x", "depth") and not relation.frame:
+                    self.relations[index] = _with_frame(relation, "viewer")
+        self.viewer = False
+        self.sentence_relations = len(self.relations)
+
+    # ---------------------------------------------------------------------------------------- triggers
+
+    def _trigger(self, k: int) -> int:
+        clause = self.clause
+        trigger = self.chunks[k].trigger
+        assert trigger is not None
+        previous = self.chunks[k - 1] if k else None
+        verb = clause.verb if clause.verb is not None and previous is clause.verb else None
+        separated = previous is None or previous.kind in (COMMA, AND, WITH, BREAK, COLON, END, OTHER, ORDER)
+        starts = not (clause.current or clause.subjects) or (
+            clause.expecting == "with" and not clause.current
+        )
+        relation, inverse = trigger.relation, trigger.inverse
+        start = self.tokens[trigger.first].start
+        if verb is not None:
+            word = self.tokens[trigger.stop - 1].text if trigger.stop - trigger.first == 1 else trigger.word
+            refined = VERB_PREPOSITION.get((verb.lemma, word))
+            if refined is not None and (verb.lemma != "mount" or self._hangs_on_wall(k + 1)):
+                relation, inverse = refined
+                start = self.tokens[self._verb_start(verb)].start
+        after = k + 1
+        group: list[int] = []
+        if self._is(after, WHICH):
+            anchor = _Anchor(list(clause.anchors[-1:] or clause.current[-1:] or clause.subjects[-1:]))
+            if anchor.entities and self._sound(trigger, relation, None, verb, anchor):
+                self._start_relative(trigger, anchor, relation, inverse, start)
+            return after + 1
+        if trigger.needs == REQUIRED or (trigger.needs != NONE and self._anchor_follows(trigger, after)):
+            if not self._is(after, NOUN):
+                return after
+            fronted = (separated or starts) and previous is not None or previous is None
+            run, after = self._anchor_run(trigger, relation, after, fronted=bool(fronted))
+            phrases = [self.chunks[index].phrase for index in run]
+            first = phrases[0]
+            assert first is not None
+            anchor = self._anchor(trigger, run, first)
+            if anchor is None or not self._sound(trigger, relation, first, verb, anchor):
+                clause.verb = None
+                clause.objects_at = after
+                clause.expecting = (
+                    clause.expecting if clause.expecting == "with" and not clause.current else ""
+                )
+                return after
+        else:
+            anchor = self._implied_anchor(trigger, verb, previous)
+            if anchor is None:
+                clause.verb = None
+                return after
+        trigger_end = self.tokens[trigger.stop - 1].end
+        anchor.end = max(anchor.end, trigger_end)
+        pending = _Pending(trigger, anchor, relation, inverse, start, trigger_end)
+        clause.objects_at = after
+        group = clause.current
+        if starts:
+            clause.pending.append(pending)
+        elif separated and self._fronted(after, previous):
+            in_with = clause.expecting == "with"
+            self._new_clause()
+            clause = self.clause
+            if in_with:
+                clause.expecting = "with"
+            clause.pending.append(pending)
+        elif group:
+            self._place(pending, self._narrowed(group, anchor, k), k)
+        clause.verb = None
+        if clause.expecting == "object":
+            clause.expecting = ""
+        return after
+
+    def _verb_start(self, verb: Chunk) -> int:
+        """Return the token where a verb group's main verb starts, "is" left out."""
+        return verb.stop - 1
+
+    def _hangs_on_wall(self, k: int) -> bool:
+        if not self._is(k, NOUN):
+            return True
+        phrase = self.chunks[k].phrase
+        return phrase is not None and phrase.head in (
+            "wall",
+            "ceiling",
+            "door",
+            "hook",
+            "board",
+            "post",
+            "pole",
+            "side",
+            "pegboard",
+        )
+
+    def _start_relative(
+        self, trigger: Trigger, anchor: _Anchor, relation: str, inverse: bool, start: int
+    ) -> None:
+        """Handle "a shelf on which a lamp stands": the place waits for its subject in a clause of its own."""
+        self._new_clause()
+        end = self.tokens[trigger.stop].end
+        anchor.end = end
+        self.clause.pending.append(_Pending(trigger, anchor, relation, inverse, start, end))
+
+    def _anchor_follows(self, trigger: Trigger, k: int) -> bool:
+        """Return whether an optional anchor is there: "above the sink" but not "above, the lamp" or "above is"."""
+        if not self._is(k, NOUN) or trigger.place is not None:
+            return False
+        return self.chunks[k].first == trigger.stop
+
+    def _anchor_run(self, trigger: Trigger, relation: str, k: int, *, fronted: bool) -> tuple[list[int], int]:
+        """Return the noun chunks that are anchors of the trigger, and the index after them."""
+        phrase = self.chunks[k].phrase
+        assert phrase is not None
+        if relation == "between":
+            if self._is(k + 1, AND) and self._is(k + 2, NOUN):
+                return [k, k + 2], k + 3
+            if self._is(k + 1, COMMA) and self._is(k + 2, AND) and self._is(k + 3, NOUN):
+                return [k, k + 3], k + 4
+            if not (phrase.plural or phrase.pronoun):
+                run, after, joined = self._run(k, stop_at_clause=True)
+                if joined:
+                    return run, after
+            return [k], k + 1
+        run, after, joined = self._run(k, stop_at_clause=True)
+        if len(run) == 1 or not joined:
+            return [k], k + 1
+        listing = relation == "around" or trigger.word in ("with", "among")
+        if not listing and (len(run) > 2 or self._is(k + 1, COMMA)):
+            return [k], k + 1
+        last = self.chunks[run[-1]].phrase
+        assert last is not None
+        if last.pronoun or (phrase.pronoun and not listing):
+            return [k], k + 1
+        if not last.determiner and not last.counted and not last.plural and not last.label:
+            return run, after  # "the lamp and vase"
+        if self._is(after, VERB, TRIGGER, RELATIVE, WITH):
+            if self._is(after, TRIGGER) and last.definite and phrase.definite and not fronted:
+                return run, after
+            return [k], k + 1
+        if fronted and not (self._is(after, COMMA) or self._finite(after)):
+            return [k], k + 1  # "next to the lamp and a vase": the vase is what stands there
+        if last.definite != phrase.definite and not listing:
+            return [k], k + 1
+        return run, after
+
+    def _anchor(self, trigger: Trigger, run: list[int], phrase: NounPhrase) -> _Anchor | None:
+        """Return what the noun chunks after a trigger stand for."""
+        clause = self.clause
+        end = self._chunk_end(run[-1])
+        if phrase.pronoun == "each other":
+            return _Anchor([], group=True, end=end)
+        if self._is_picture(phrase):
+            return _Anchor([], picture=True, end=end, head=phrase.head)
+        part = ""
+        if phrase.part and phrase.owner is not None:
+            owner = phrase.owner
+            if isinstance(owner, NounPhrase) and self._is_picture(owner):
+                return _Anchor([], picture=True, end=end, head=phrase.head, part=phrase.part)
+            if isinstance(owner, NounPhrase) and not self._concrete(owner):
+                return None
+            topic = self._pronoun_topic(trigger, owner if isinstance(owner, str) else owner.pronoun)
+            part = join_directions(phrase.part.split(" "))
+            found = self.table.owner_of(phrase, topic)
+            for entity in found:
+                if isinstance(owner, str):
+                    self.table.mention(entity, (phrase.start, phrase.end))
+        else:
+            topic = self._pronoun_topic(
+                trigger, phrase.pronoun or (phrase.owner if isinstance(phrase.owner, str) else "")
+            )
+            found = []
+            for index in run:
+                found.extend(e for e in self._entities(index, topic) if e not in found)
+            if len(run) > 1:
+                self.table.group(found)
+        if not found:
+            return None
+        clause.anchors = found
+        head = self.table.head(found[-1])
+        return _Anchor(found, part=part, end=end, head=head)
+
+    def _pronoun_topic(self, trigger: Trigger, pronoun: str) -> list[int]:
+        """Return what a pronoun after this trigger most likely points at."""
+        clause = self.clause
+        if clause.head and clause.current != clause.head:
+            topic = clause.head
+        elif clause.fronted and len(clause.run) > 1 and len(clause.subjects) > 1:
+            topic = clause.subjects[-2:-1]
+        else:
+            placed = clause.current
+            topic = clause.subjects if clause.subjects and clause.subjects != placed else []
+            topic = topic or self.topic
+            if placed and placed == clause.subjects and trigger.first > 0 and self.topic:
+                topic = self.topic
+            if not topic:
+                topic = clause.subjects
+        if pronoun in ("it", "its") and topic and trigger.word in ("on", "atop", "in", "inside"):
+            # "A woman sits by a table. On it ...": the pronoun wants something that can hold things.
+            wanted = lx.SURFACES if trigger.word in ("on", "atop") else lx.CONTAINERS
+            if self.table.head(topic[-1]) not in wanted:
+                for entities in (clause.anchors, self.last_anchors):
+                    if entities and self.table.head(entities[-1]) in wanted:
+                        return entities[-1:]
+        return topic
+
+    def _is_picture(self, phrase: NounPhrase) -> bool:
+        if (
+            phrase.head not in lx.PICTURE_WORDS
+            or phrase.determiner in ("a", "an", "another", "each")
+            or phrase.label
+        ):
+            return False
+        if phrase.owner is not None or phrase.plural:
+            return False
+        return not self.table.known(phrase.head) or phrase.head == self.medium
+
+    def _sound(
+        self, trigger: Trigger, relation: str, phrase: NounPhrase | None, verb: Chunk | None, anchor: _Anchor
+    ) -> bool:
+        """Return whether the words speak of space here, judged by the preposition, the anchor and the verb."""
+        word = trigger.word
+        if anchor.picture:
+            return trigger.place is not None or word in ("in", "on")
+        if phrase is None or anchor.group:
+            return True
+        if phrase.head in _NOWHERE or not self._concrete(phrase):
+            return False
+        numeric = phrase.counted and not phrase.name
+        if numeric and not (phrase.determiner in ("the", "both") or word == "between"):
+            return False
+        if numeric and word == "between" and phrase.determiner != "the":
+            return False
+        if phrase.pronoun in ("i", "we", "you", "us", "me") or phrase.pronoun.endswith(
+            ("thing", "one", "body")
+        ):
+            return False
+        if word == "place":
+            return True
+        bare = not (
+            phrase.determiner
+            or phrase.counted
+            or phrase.plural
+            or phrase.owner
+            or phrase.pronoun
+            or phrase.label
+        )
+        lemma = verb.lemma if verb is not None else ""
+        if word == "in":
+            if self.tokens[trigger.stop - 1].text == "into":
+                return lemma in _INTO
+            if lemma in NON_SPATIAL_IN and relation == "inside":
+                return False
+            if phrase.head in lx.CLOTHES or phrase.head in _WITHIN_HANDS or relation != "inside":
+                return relation != "inside"
+            if not phrase.name and not phrase.pronoun:
+                return False
+            if bare or (phrase.plural and not phrase.determiner and not phrase.counted):
+                return (
+                    phrase.head in lx.CONTAINERS or phrase.head in lx.PLACES or phrase.head in lx.BARE_OBJECTS
+                )
+            return True
+        if word == "on":
+            if lemma in NON_SPATIAL_ON and relation == "on":
+                return False
+            if bare:
+                return (
+                    phrase.head in lx.SURFACES
+                    or phrase.head in lx.BARE_OBJECTS
+                    or phrase.head in lx.CONTAINERS
+                )
+            return bool(phrase.name or phrase.pronoun or phrase.part)
+        if word == "over":
+            return lemma not in NON_SPATIAL_OVER
+        if word == "by" and relation == "next_to":
+            if verb is not None and verb.lemma not in AGENTLESS_BY and verb.lemma != "be":
+                return False
+            return not (bare or phrase.head in lx.PERSONS and verb is None)
+        if word == "around":
+            return lemma not in _MOTION
+        if word == "along":
+            return lemma not in _MOTION
+        if word == "against":
+            return lemma not in _FIGHTING and phrase.head not in _BACKDROPS
+        if relation == "facing":
+            return not phrase.pronoun or phrase.pronoun not in ("you", "me", "us")
+        return True
+
+    def _implied_anchor(self, trigger: Trigger, verb: Chunk | None, previous: Chunk | None) -> _Anchor | None:
+        """Return the anchor of a place that names none: an owner inside it, the context, or the picture."""
+        clause = self.clause
+        place = trigger.place
+        if trigger.owner is not None:
+            if isinstance(trigger.owner, NounPhrase):
+                if trigger.owner.head in _NOWHERE:
+                    self.viewer = True
+                    return _Anchor([], picture=True, head=trigger.owner.head)
+                found = self.table.resolve(trigger.owner, clause.subjects or self.topic)
+            elif trigger.owner in ("your", "my", "our"):
+                return _Anchor([], picture=True, head="viewer")
+            else:
+                found = self.table.pronoun(trigger.owner, self._pronoun_topic(trigger, trigger.owner))
+            if not found:
+                return None
+            clause.anchors = found
+            return _Anchor(found, head=self.table.head(found[-1]))
+        if trigger.word == "together":
+            return _Anchor([], group=True)
+        if trigger.needs == NONE and trigger.relation:
+            return _Anchor([], picture=True)
+        if place is not None:
+            return self._implied_place(trigger, place)
+        # "above", "behind", "underneath" as adverbs: only after a verb of being somewhere or at a clause's start.
+        if verb is not None and verb.lemma not in lx.POSTURE:
+            return None
+        if clause.head and clause.head != clause.current:
+            return _Anchor(clause.head, head=self.table.head(clause.head[-1]))
+        found = (
+            self.last_anchors
+            if trigger.word in ("above", "below", "underneath", "beneath", "inside", "atop")
+            else []
+        )
+        if trigger.word in ("nearby", "behind", "in") or not found:
+            found = self.topic or found
+        if not clause.subjects and not clause.current:
+            found = self.topic or self.last_anchors
+        found = [e for e in found if e not in clause.current]
+        if not found:
+            return None
+        return _Anchor(list(found), head=self.table.head(found[-1]))
+
+    def _implied_place(self, trigger: Trigger, place: Place) -> _Anchor | None:
+        clause = self.clause
+        head = place.head
+        sideways = head in ("left", "right") or (head in ("side", "sides") and place.words)
+        if (
+            clause.head
+            and clause.head != clause.current
+            and head not in ("foreground", "background", "distance")
+        ):
+            owner = clause.head[-1]
+            noun = self.table.head(owner)
+            if noun not in lx.PICTURE_WORDS and noun not in lx.PLACES:
+                return _Anchor(list(clause.head), head=noun)
+            return _Anchor([], picture=True)
+        if place.preposition in ("to", "toward", "towards") and (sideways or head in ("side", "sides")):
+            found = (
+                self.last_horizontal or self.topic or [e for e in clause.subjects if e not in clause.current]
+            )
+            found = [e for e in found if e not in clause.current]
+            if found:
+                return _Anchor(list(found), head=self.table.head(found[-1]))
+            return _Anchor([], picture=True) if sideways else None
+        if head in ("side", "sides") and not place.words:
+            found = self.last_anchors or self.topic
+            found = [e for e in found if e not in clause.current]
+            return _Anchor(list(found), head=self.table.head(found[-1])) if found else None
+        if head in (
+            "corner",
+            "corners",
+            "edge",
+            "edges",
+            "end",
+            "ends",
+            "rim",
+            "base",
+            "back",
+            "rear",
+            "front",
+        ):
+            if resolve_picture(place) and (head not in ("back", "rear", "front") or not self.table.room):
+                return _Anchor([], picture=True)
+            room = self.table.room
+            if head in ("corner", "corners", "back", "rear", "front") and room:
+                return _Anchor(list(room), head=self.table.head(room[-1]))
+            return None
+        if not resolve_picture(place):
+            return None
+        return _Anchor([], picture=True)
+
+    def _fronted(self, k: int, previous: Chunk | None) -> bool:
+        """Return whether a place that opens a segment waits for a subject after it, looking ahead from `k`."""
+        steps = 0
+        j = k
+        while steps < 3 and self._is(j, TRIGGER) and self._is(j + 1, NOUN):
+            j += 2
+            steps += 1
+        strong = previous is not None and previous.kind in (AND, BREAK, COLON, WITH, END)
+        if self._is(j, VERB):
+            verb = self.chunks[j]
+            if (
+                verb.form == lx.FINITE
+                and (verb.lemma == "be" or verb.lemma in lx.POSTURE)
+                and self._is(j + 1, NOUN)
+            ):
+                return True
+            return False
+        if self._is(j, NOUN):
+            return True
+        if self._is(j, THERE):
+            return True
+        if self._is(j, COMMA) and self._is(j + 1, NOUN):
+            if strong:
+                return True
+            _, after, _ = self._run(j + 1, stop_at_clause=True)
+            return self._is(after, VERB) or self._is(j + 2, VERB)
+        return self._is(j, COMMA) and self._is(j + 1, THERE)
+
+    def _narrowed(self, group: list[int], anchor: _Anchor, k: int) -> list[int]:
+        """Return which of several coordinated things a place speaks of: all, or only the last."""
+        clause = self.clause
+        if len(group) < 2 or clause.run_end != k or len(clause.run) < 2:
+            return group
+        if anchor.group:
+            return group
+        if not clause.joined or clause.fronted or any(e in group for e in anchor.entities):
+            return self._resolved.get(clause.run[-1], group)[-1:] or group
+        return group
+
+    # ----------------------------------------------------------------------------------------- emission
+
+    def _settle_pending(self, run: list[int], found: list[int]) -> None:
+        clause = self.clause
+        pendings, clause.pending = clause.pending, []
+        first, last = self.chunks[run[0]], self.chunks[run[-1]]
+        for position, pending in enumerate(pendings):
+            end = pending.anchor.end
+            if position == len(pendings) - 1:
+                end = self._fronted_end(pending, first, last)
+            self._state(pending, found, (pending.start, end))
+
+    def _fronted_end(self, pending: _Pending, first: Chunk, last: Chunk) -> int:
+        """Return where a fronted relation ends: with its subject, where the place alone would say little."""
+        phrase = first.phrase
+        assert phrase is not None
+        length = pending.anchor.end - pending.start
+        whole = phrase.end - pending.start
+        central = pending.trigger.place is not None and pending.trigger.place.head in (
+            "center",
+            "centre",
+            "middle",
+        )
+        if phrase.start - pending.anchor.end <= 24 and (whole <= 1.5 * length or not central):
+            return phrase.end
+        return pending.anchor.end
+
+    def _place(self, pending: _Pending, subjects: list[int], k: int) -> None:
+        start = self._subject_start(k, subjects, self.clause.run)
+        previous = self.chunks[k - 1]
+        if previous.kind == VERB and (start is None or pending.anchor.group):
+            verb = self.tokens[previous.stop - 1]
+            if verb.tags & lx.VERB and previous.lemma in lx.POSTURE:
+                # "..., placed in one corner of the desk": the verb belongs to the place
+                start = verb.start
+        span = (start if start is not None and start < pending.start else pending.start, pending.anchor.end)
+        self._state(pending, subjects, span)
+
+    def _subject_start(self, k: int, subjects: list[int], run: list[int]) -> int | None:
+        """Return where the subject starts if it stands directly before chunk `k`, with only verbs between."""
+        j = k - 1
+        while j >= 0 and self.chunks[j].kind in (VERB, OTHER):
+            j -= 1
+        if not run or not subjects or j != run[-1] or subjects[-1] not in self._resolved.get(j, ()):
+            return None
+        phrase = self.chunks[run[-1] if len(subjects) == 1 else run[0]].phrase
+        assert phrase is not None
+        return phrase.start
+
+    def _state(self, pending: _Pending, subjects: list[int], span: Span) -> None:
+        """Record what a trigger says of its subjects."""
+        clause = self.clause
+        trigger, anchor = pending.trigger, pending.anchor
+        place = trigger.place
+        cue = (pending.start, pending.trigger_end)
+        if clause.negated or not subjects:
+            return
+        if anchor.group:
+            self._state_group(pending, subjects, span, cue)
+            return
+        if place is not None and (anchor.picture or not anchor.entities):
+            for name in resolve_picture(place):
+                for subject in subjects:
+                    self._emit(name, [subject], [], span, cue, trigger.modifier, frame=self._frame(anchor))
+            return
+        if place is not None:
+            names, part = resolve_place(place, anchor.head)
+            for name in names:
+                self._relate(
+                    name, False, subjects, anchor.entities, span, cue, part or anchor.part, trigger.modifier
+                )
+            return
+        if anchor.picture:
+            if pending.relation in RELATIONS and RELATIONS[pending.relation].arity == 1:
+                for subject in subjects:
+                    self._emit(pending.relation, [subject], [], span, cue, trigger.modifier)
+            return
+        relation, part = pending.relation, anchor.part
+        if part and relation in ("on", "near", "next_to", "inside", "leaning_against", "hanging_on"):
+            relation = self._part_relation(relation, part, trigger)
+        self._relate(relation, pending.inverse, subjects, anchor.entities, span, cue, part, trigger.modifier)
+
+    @staticmethod
+    def _part_relation(relation: str, part: str, trigger: Trigger) -> str:
+        """Return at_corner or at_edge where a contact or nearness is to a geometric part."""
+        head = part.split(" ")[-1]
+        if trigger.word not in ("on", "near", "by", "along", "in", "against", "next"):
+            return relation
+        if relation in ("leaning_against", "hanging_on"):
+            return relation
+        if head.endswith(("corner", "corners")):
+            return "at_corner"
+        if head in ("edge", "edges", "rim", "end", "border", "margin", "perimeter"):
+            return "at_edge"
+        return relation
+
+    def _frame(self, anchor: _Anchor) -> str:
+        if anchor.head in _NOWHERE:
+            return "viewer"
+        return "picture" if anchor.head else ""
+
+    def _state_group(self, pending: _Pending, subjects: list[int], span: Span, cue: Span) -> None:
+        """Record "next to each other", "side by side": a relation among the subjects themselves."""
+        relation = pending.relation or "next_to"
+        if relation not in _GROUP_RELATIONS:
+            return
+        if len(subjects) == 1:
+            if not self.table.plural(subjects[0]) and self.topic and pending.trigger.word == "together":
+                return
+            self._emit(relation, subjects, subjects, span, cue, pending.trigger.modifier, same=True)
+            return
+        for first, second in zip(subjects, subjects[1:], strict=False):
+            self._emit(relation, [first], [second], span, cue, pending.trigger.modifier)
+
+    def _relate(
+        self,
+        relation: str,
+        inverse: bool,
+        subjects: list[int],
+        objects: list[int],
+        span: Span,
+        cue: Span,
+        part: str,
+        modifier: str,
+    ) -> None:
+        if relation == "between":
+            pair = objects if len(objects) > 1 else (objects + objects)[:2]
+            for subject in subjects:
+                if subject not in objects:
+                    self._emit(relation, [subject], pair[:2], span, cue, modifier, part=part)
+            self.last_anchors = list(objects)
+            return
+        if relation in ("aligned_with",) and len(objects) > 1:
+            objects = objects[:]
+        for subject in subjects:
+            for entity in objects:
+                if inverse:
+                    self._emit(relation, [entity], [subject], span, cue, modifier, part=part)
+                else:
+                    self._emit(relation, [subject], [entity], span, cue, modifier, part=part)
+        self.last_anchors = list(objects)
+        if relation in _HORIZONTAL:
+            self.last_horizontal = list(objects)
+
+    def _emit(
+        self,
+        relation: str,
+        subjects: list[int],
+        objects: list[int],
+        span: Span,
+        cue: Span,
+        modifier: str = "",
+        *,
+        part: str = "",
+        frame: str = "",
+        order: int | None = None,
+        same: bool = False,
+    ) -> None:
+        """Add one relation per subject, once each; a thing is never placed by itself unless it is several."""
+        anchors: tuple[int | Literal["picture"], ...] = tuple(objects) if objects else (PICTURE,)
+        for subject in subjects:
+            if not same and subject in objects:
+                continue
+            key = (relation, subject, anchors, part)
+            if key in self._seen:
+                continue
+            self._seen.add(key)
+            self.relations.append(
+                Relation(relation, subject, anchors, span, part, frame, modifier, order, cue)
+            )
+
+    def _chunk_end(self, k: int) -> int:
+        piece = self.chunks[k]
+        return piece.phrase.end if piece.phrase is not None else self.tokens[piece.stop - 1].end
+
+    # -------------------------------------------------------------------------------------- ordered lists
+
+    def _ordered(self, k: int) -> int:
+        """Handle "from left to right": the list follows, or has just been read."""
+        clause = self.clause
+        j = k + 1
+        while self._is(j, COLON, COMMA, OTHER, BREAK):
+            j += 1
+        follows = self._is(j, NOUN) and (j > k + 1 or not clause.current)
+        if follows or (self._is(j, VERB) and not clause.current):
+            self.order = self.chunks[k]
+            if clause.subjects:
+                self.topic = list(clause.subjects)
+            self.clause = _Clause()
+            return j
+        if len(clause.run) > 1 and clause.current:
+            self._chain(self.chunks[k], clause.run, clause.current)
+        return k + 1
+
+    def _ordered_list(self, k: int) -> int:
+        piece, self.order = self.order, None
+        assert piece is not None
+        run, after, joined = self._run(k, stop_at_clause=False)
+        clause = self.clause
+        if len(run) == 1 and self._finite(after):
+            self.order = (
+                piece  # "From left to right, the shelf holds A, B and C": the list comes after the verb
+            )
+            found = self._entities(k, self.topic)
+            clause.subjects = clause.current = clause.base = found
+            return after
+        found: list[int] = []
+        for index in run:
+            found.extend(e for e in self._entities(index, self.topic) if e not in found)
+        self.table.group(found)
+        clause.subjects = clause.current = clause.base = found
+        clause.run, clause.run_end, clause.joined = run, after, joined
+        self._chain(piece, run, found)
+        return after
+
+    def _chain(self, piece: Chunk, run: list[int], found: list[int]) -> None:
+        relation, backwards = order_of(piece)
+        cue = (self.tokens[piece.first].start, self.tokens[piece.stop - 1].end)
+        ordered = list(reversed(found)) if backwards else found
+        first, last = self.chunks[run[0]].phrase, self.chunks[run[-1]].phrase
+        assert first is not None and last is not None
+        span = (min(cue[0], first.start), max(cue[1], last.end))
+        for position, (left, right) in enumerate(zip(ordered, ordered[1:], strict=False)):
+            self._emit(relation, [left], [right], span, cue, order=position)
+
+
+def _with_frame(relation: Relation, frame: str) -> Relation:
+    return Relation(
+        relation.relation,
+        relation.subject,
+        relation.objects,
+        relation.span,
+        relation.part,
+        frame,
+        relation.modifier,
+        relation.order,
+        relation.trigger,
+    )
+
+
+def parse_prompt(text: str) -> SceneGraph:
+    """Return the entities and spatial relations that a prompt states.
+
+    Never fails: a text without spatial content gives a graph without relations. Runs in time linear in the length
+    of the text. Quotations are taken as opaque names. Ordered lists become chains with `order`; a relation among
+    several things of one kind ("two mugs next to each other") has the same entity as subject and object, and
+    "between the two lamps" names the lamps twice.
+
+    Args:
+        text: Any string.
+
+    Returns:
+        The graph; every span indexes into `text`.
+    """
+    return _Reader(text).read()
