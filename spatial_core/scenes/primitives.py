@@ -1,9 +1,9 @@
 """Analytic ray intersections and normals of the unit primitives that objects are built from.
 
-Every primitive lives in its own frame, where it spans [-1, 1] on each axis; a ray is o + t d with o outside of
-the primitive. Tensors broadcast: o and parameters come as [T, 1], d as [T, P] for P pixels of T tiles.
-`intersect_*` return the smallest t [T, P] at which a ray enters, infinite where it misses; `normal_*` return an
-outward normal, of any length, at surface points given in the same frame.
+Every primitive lives in its own frame, where it spans [-1, 1] on each axis; a ray is o + t d with o outside
+of the primitive. Tensors broadcast: o and parameters come as [T, 1], d as [T, P] for P pixels of T tiles.
+`intersect_*` return the smallest t [T, P] at which a ray enters, infinite where it misses; `normal_*` return
+an outward normal, of any length, at surface points given in the same frame.
 
 Parameters (p0..p3) by shape:
     ellipsoid, box: none.

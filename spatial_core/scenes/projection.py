@@ -80,13 +80,12 @@ def _contact_half(name: str) -> tuple[float, float, float]:
 
 _TABLE = _tabulate()
 _CONTACT = {name: _contact_half(name) for name in OBJECT_KINDS}
-_STYLED = np.array([OBJECT_KINDS[name].styled for name in OBJECT_KINDS])
 _PATTERN_STEP = {name: 2 * max(kind.half_extents) for name, kind in OBJECT_KINDS.items()}
 
 
 @dataclass(frozen=True)
 class Cameras:
-    """Pinhole cameras of S scenes: a pixel at (sx, sy) in [-1, 1], y up, sees along forward + sx right + sy up.
+    """Pinhole cameras of S scenes: pixel (sx, sy) in [-1, 1], y up, sees along forward + sx right + sy up.
 
     `right` and `up` carry the field of view; positions are metres.
     """
@@ -106,9 +105,20 @@ class Cameras:
 
 
 def gather_cameras(scenes: Sequence[Scene]) -> Cameras:
-    """The cameras of scenes; "up" stays as vertical as the view allows."""
+    """The cameras of scenes; "up" stays as vertical as the view allows.
+
+    Raises:
+        ValueError: A camera looks straight up, straight down or nowhere, or its field of view is not usable.
+    """
     position = np.array([scene.camera.position for scene in scenes], float)
     forward = np.array([scene.camera.target for scene in scenes], float) - position
+    for number, scene in enumerate(scenes):
+        level = math.hypot(forward[number, 0], forward[number, 1])
+        if not (1e-6 < level < math.inf and math.isfinite(forward[number, 2]) and 0 < scene.camera.fov < 170):
+            raise ValueError(
+                "a camera must look at a point that is not straight above or below it, with a field of view "
+                f"between 0 and 170 degrees, got {scene.camera} in scene {number}; correct the camera"
+            )
     forward /= np.linalg.norm(forward, axis=1, keepdims=True)
     tan = np.tan(np.radians([scene.camera.fov for scene in scenes]) / 2)[:, None]
     right = np.stack([forward[:, 1], -forward[:, 0], np.zeros(len(scenes))], 1)
@@ -185,6 +195,12 @@ class Parts:
 
 def _check(scenes: Sequence[Scene]) -> None:
     for number, scene in enumerate(scenes):
+        size = math.hypot(*scene.style.light_direction)
+        if not 0 < size < math.inf:
+            raise ValueError(
+                "the light's direction must be a finite vector other than zero, got "
+                f"{scene.style.light_direction} in scene {number}; correct the style"
+            )
         for item in scene.objects:
             for what, value, known in (
                 ("kind", item.kind, OBJECT_KINDS),
@@ -207,7 +223,7 @@ def gather_objects(scenes: Sequence[Scene]) -> Objects:
     """Where the objects of scenes are.
 
     Raises:
-        ValueError: A kind, colour or pattern is unknown, or a scale or position is not usable.
+        ValueError: A kind, colour or pattern is unknown, or a light, scale or position is not usable.
     """
     _check(scenes)
     items = [
@@ -297,7 +313,7 @@ def gather_parts(scenes: Sequence[Scene], objects: Objects) -> Parts:
 
 
 def _rectangle(view: Floats) -> Floats:
-    """Bounds [n, 4] (x0, y0, x1, y1; y up, units of [-1, 1]) of projected points [n, p, 3]; all if too near."""
+    """Bounds [n, 4] (x0, y0, x1, y1; y up, in [-1, 1]) of projected points [n, p, 3]; all if too near."""
     depth = np.maximum(view[:, :, 2], _NEAR)
     x, y = view[:, :, 0] / depth, view[:, :, 1] / depth
     bounds = np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], 1)
@@ -307,7 +323,7 @@ def _rectangle(view: Floats) -> Floats:
 
 
 def _ellipse(center: Floats, spread: Floats) -> Floats:
-    """Bounds as `_rectangle` of the ellipsoids (or discs) center + spread u, |u| <= 1, given in view space."""
+    """Bounds as `_rectangle` of the ellipsoids (or discs) center + spread u, |u| <= 1, in view space."""
     dual = spread @ np.swapaxes(spread, 1, 2) - center[:, :, None] * center[:, None, :]
     w = np.minimum(dual[:, 2, 2], -1e-9)
     out: list[Floats] = []

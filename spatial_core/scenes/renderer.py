@@ -22,6 +22,7 @@ from spatial_core.scenes.primitives import INTERSECT, Triple
 from spatial_core.scenes.projection import (
     TILE,
     Cameras,
+    Floats,
     Ints,
     Objects,
     Parts,
@@ -48,6 +49,8 @@ _AREA = TILE * TILE
 _GROUP = 8
 _CHUNK = 1024
 _SUPERSAMPLES = (1, 2, 4)
+_BITS = np.arange(256)[:, None] >> np.arange(TILE) & 1
+_FIRST_BIT, _LAST_BIT = _BITS.argmax(1), TILE - 1 - _BITS[:, ::-1].argmax(1)
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,13 @@ def _nothing(size: int, device: torch.device) -> tuple[Tensor, ...]:
     return tuple(torch.zeros(0, *s, dtype=k, device=device) for s, k in zip(shapes, kinds, strict=True))
 
 
+def _turned(matrix: Floats, vector: Floats) -> Floats:
+    """matrix [n, i, j] times vector [n, j]."""
+    return np.einsum("nij,nj->ni", matrix, vector)
+
+
 class _Frame:
-    """The pictures of a few scenes while they are drawn, stored as [scene, tile row, tile column] x 64 pixels."""
+    """The pictures of a few scenes while they are drawn, as [scene, tile row, tile column] x 64 pixels."""
 
     def __init__(self, scenes: Sequence[Scene], size: int, supersample: int, device: torch.device):
         self.scenes = scenes
@@ -155,16 +163,17 @@ class _Frame:
     def _i(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(self.device)
 
-    def _linear(self, forward: np.ndarray, right: np.ndarray, up: np.ndarray, tiles: Tiles) -> list[Tensor]:
+    def _linear(self, axes: tuple[Floats, Floats, Floats], tiles: Tiles) -> list[Tensor]:
         """A quantity that is linear over the picture, as its value at each tile's first pixel and its steps.
 
         Args:
-            forward, right, up: [n, 3] its values along the camera's axes, one row for each thing.
+            axes: [n, 3] each, its values along the camera's forward, right and up, one row for each thing.
             tiles: The tiles, whose `row` points into these.
 
         Returns:
             Three times [T, 3]: base, step to the right, step down.
         """
+        forward, right, up = axes
         unit = 2 / self.pixels
         sx = ((tiles.x * TILE + 0.5) * unit - 1)[:, None]
         sy = (1 - (tiles.y * TILE + 0.5) * unit)[:, None]
@@ -193,15 +202,14 @@ class _Frame:
         of_parts = Tiles(order[of_parts.row], of_parts.x, of_parts.y)
         turn = parts.to_local
         ray = self._linear(
-            *(
-                np.einsum("kij,kj->ki", turn, v[part_scene])
-                for v in (cameras.forward, cameras.right, cameras.up)
+            (
+                _turned(turn, cameras.forward[part_scene]),
+                _turned(turn, cameras.right[part_scene]),
+                _turned(turn, cameras.up[part_scene]),
             ),
             of_parts,
         )
-        origin = self._f(
-            np.einsum("kij,kj->ki", turn, cameras.position[part_scene] - parts.center)[of_parts.row]
-        )
+        origin = self._f(_turned(turn, cameras.position[part_scene] - parts.center)[of_parts.row])
         params = self._f(parts.params[of_parts.row])
         number = torch.from_numpy(parts.key[of_parts.row].astype(np.int32)).to(self.device).unsqueeze(1)
         runs = self._runs(parts.shape[of_parts.row])
@@ -221,7 +229,7 @@ class _Frame:
         back_color, back_t, length = self._background()
         color = torch.stack([self._to_tiles(back_color[:, k]) for k in range(3)])
         part_tile = self._flat(part_scene[of_parts.row], of_parts)
-        self._paint(color, frame, key, part_tile, ray, origin, params, number, runs, of_parts)
+        self._paint(color, frame, key, part_tile, ray, origin, params, runs, of_parts)
         surface = torch.where(
             frame < _NOTHING,
             (frame & ~_PART_MASK).view(torch.float32),
@@ -267,7 +275,6 @@ class _Frame:
         ray: list[Tensor],
         origin: Tensor,
         params: Tensor,
-        number: Tensor,
         runs: list[tuple[str, slice]],
         of_parts: Tiles,
     ) -> None:
@@ -316,12 +323,14 @@ class _Frame:
         small = TILE // self.factor
         rest = self.tiles * small - self.size
         if rest:
-            picture = torch.nn.functional.pad(picture.unsqueeze(1), (0, rest, 0, rest), mode="replicate").squeeze(1)
+            picture = torch.nn.functional.pad(
+                picture.unsqueeze(1), (0, rest, 0, rest), mode="replicate"
+            ).squeeze(1)
         split = picture.view(-1, self.tiles, small, self.tiles, small).transpose(2, 3)
         return split.reshape(-1, 1, small * small).expand(-1, self.factor**2, -1).reshape(-1, _AREA)
 
     def _from_tiles(self, values: Tensor) -> Tensor:
-        """[S * tiles^2, 64 or 64 / factor^2] to [S, H, W] of the final size, by the first sample of each pixel."""
+        """[S * tiles^2, 64 or 64 / factor^2] to [S, H, W] of the final size, by each pixel's first sample."""
         small = TILE // self.factor
         side = self.tiles * small
         split = values[:, : small * small].reshape(-1, self.tiles, self.tiles, small, small)
@@ -336,10 +345,14 @@ class _Frame:
         cameras, scene = self.cameras, shadows.scene
         turn = shadows.axes
         ray = self._linear(
-            *(np.einsum("kij,kj->ki", turn, v[scene]) for v in (cameras.forward, cameras.right, cameras.up)),
+            (
+                _turned(turn, cameras.forward[scene]),
+                _turned(turn, cameras.right[scene]),
+                _turned(turn, cameras.up[scene]),
+            ),
             tiles,
         )
-        start = np.einsum("kij,kj->ki", turn, cameras.position[scene] - shadows.origin)
+        start = _turned(turn, cameras.position[scene] - shadows.origin)
         origin = self._f(start[tiles.row])
         place = self._flat(scene[tiles.row], tiles)
         length = np.linalg.norm(shadows.cast, axis=1)
@@ -366,7 +379,8 @@ class _Frame:
             u, v = torch.addcmul(origin[rows, 0:1], t, du), torch.addcmul(origin[rows, 1:2], t, dv)
             eu, ev = (u * iu) ** 2, (v * iv) ** 2
             near = torch.lerp(eu + ev, (eu * eu + ev * ev).sqrt_(), boxy)
-            close = contact / (1 + (0.62 * near) ** 3)
+            near = 0.62 * near
+            close = contact / (1 + near * near * near)
             along = ((u * cu + v * cv) * inv).clamp_(0, 1)
             away = ((u - along * cu) ** 2 + (v - along * cv) ** 2).sqrt_() * iw
             edge = ((1.22 - away) * (2.4 - 1.2 * along)).clamp_(0, 1)
@@ -416,7 +430,7 @@ class _Frame:
         object_tile: Tensor,
         whole: np.ndarray,
     ) -> Tensor:
-        """Per object [N, 13]: box, full box, visible fraction, distance, centre, all as in `Rendering`."""
+        """Per object [N, 12]: box, full box, visible fraction, distance, centre, all as in `Rendering`."""
         count = len(self.objects.scene)
         row = self._i(of_objects.row)
         solid = alone < _NOTHING
@@ -427,7 +441,7 @@ class _Frame:
         camera_scene = self.objects.scene[of_objects.row]
         squares = self._ray_lengths(Tiles(camera_scene, of_objects.x, of_objects.y))
         far = torch.where(seen, surface[object_tile] * squares, 0.0).sum(1)
-        corner = [self._i(of_objects.x * TILE), self._i(of_objects.y * TILE)]
+        corner = self._i(np.stack([of_objects.x, of_objects.y], 1) * TILE)
 
         def total(values: Tensor) -> Tensor:
             return torch.zeros(count, dtype=values.dtype, device=self.device).index_add_(0, row, values)
@@ -449,34 +463,33 @@ class _Frame:
         tan = np.linalg.norm(self.cameras.right, axis=1)
         zero = np.zeros_like(tan)
         ray = self._linear(
-            np.stack([zero, zero, zero], 1),
-            np.stack([tan, zero, zero], 1),
-            np.stack([zero, tan, zero], 1),
+            (
+                np.stack([zero, zero, zero], 1),
+                np.stack([tan, zero, zero], 1),
+                np.stack([zero, tan, zero], 1),
+            ),
             tiles,
         )
         x, y = self._spread(ray, slice(None), 0), self._spread(ray, slice(None), 1)
         return (1 + x * x + y * y).sqrt_()
 
-    def _box(self, mask: Tensor, row: Tensor, corner: list[Tensor], count: int) -> Tensor:
+    def _box(self, mask: Tensor, row: Tensor, corner: Tensor, count: int) -> Tensor:
         """Bounding boxes [count, 4] in final pixels of the masks [T, 64] of each object's tiles."""
-        step = torch.arange(TILE, device=self.device)
-        out: list[Tensor] = []
-        for steps, origin in ((self.columns, corner[0]), (self.rows, corner[1])):
-            # How many pixels of the mask lie in each line: a small product is quicker than reductions.
-            lines = mask.float() @ self._f(steps[:, None] == np.arange(TILE)) > 0
-            low = torch.where(lines, step, TILE).amin(1)
-            high = torch.where(lines, step, -1).amax(1)
-            some = high >= 0
-            first = torch.full((count,), 1 << 30, device=self.device, dtype=torch.int64)
-            last = torch.full((count,), -1, device=self.device, dtype=torch.int64)
-            first.scatter_reduce_(0, row[some], (origin + low)[some], "amin")
-            last.scatter_reduce_(0, row[some], (origin + high)[some], "amax")
-            limit = self.pixels
-            out += [
-                torch.where(last >= 0, first, 0).clamp(max=limit),
-                torch.where(last >= 0, last + 1, 0).clamp(max=limit),
-            ]
-        return torch.stack([out[0], out[2], out[1], out[3]], 1).float() / self.factor
+        marks = np.arange(TILE)
+        lines = np.concatenate([self.columns[:, None] == marks, self.rows[:, None] == marks], 1)
+        hit = (mask.float() @ self._f(lines) > 0).view(-1, 2, TILE)
+        # The lines hit, as a byte, index tables of the first and the last of them.
+        code = (hit.float() @ self._f(2.0**marks)).long()
+        low, high = self._i(_FIRST_BIT)[code], self._i(_LAST_BIT)[code]
+        some = (code[:, 0] > 0).nonzero().squeeze(1)
+        owner = row[some].unsqueeze(1).expand(-1, 2)
+        start = corner[some]
+        first = torch.full((count, 2), self.pixels, device=self.device)
+        last = torch.full((count, 2), -1, device=self.device)
+        first.scatter_reduce_(0, owner, start + low[some], "amin")
+        last.scatter_reduce_(0, owner, start + high[some], "amax")
+        box = torch.cat([first, last + 1], 1).clamp_(max=self.pixels).float() / self.factor
+        return torch.where(last[:, :1] >= 0, box, 0.0)
 
     def _pad(self, table: Tensor, most: int) -> tuple[Tensor, ...]:
         out = torch.zeros(len(self.scenes), most, table.shape[1], device=self.device)
