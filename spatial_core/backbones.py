@@ -1,7 +1,8 @@
-"""Find and load vision-language checkpoints: local folder or hub id, weights, tokenizer and image processing."""
+"""Find and load vision-language checkpoints: folder or hub id, weights, tokenizer, constants of images."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,24 +10,37 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
-_PROCESSING_DEFAULTS: dict[str, Any] = {
-    # The constants of Qwen2-VL's image processor (OpenAI CLIP's statistics) and patch layout.
-    "image_mean": [0.48145466, 0.4578275, 0.40821073],
-    "image_std": [0.26862954, 0.26130258, 0.27577711],
-    "patch_size": 14,
-    "merge_size": 2,
-    "temporal_patch_size": 2,
+from spatial_core.vision_language import SUPPORTED_MODEL_TYPES
+
+# What the image processors of the public checkpoints use (for Qwen2.5-VL, the statistics of OpenAI's CLIP).
+_STATISTICS: dict[str, dict[str, list[float]]] = {
+    "qwen2_5_vl": {
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+    },
+    "qwen3_vl": {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]},
 }
+_SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 
 
 @dataclass(frozen=True)
 class BackboneParts:
-    """A loaded checkpoint: the model, its tokenizer, and the constants of its image processor."""
+    """A loaded checkpoint.
+
+    Attributes:
+        model: With or without its vocabulary head, as asked.
+        tokenizer: Its tokenizer.
+        processing: The constants of its image processor: `image_mean`, `image_std`, `patch_size`,
+            `merge_size`, `temporal_patch_size`, and its own `min_pixels` and `max_pixels`.
+        folder: Where its files lie on this machine.
+    """
 
     model: Any
     tokenizer: Any
     processing: Mapping[str, Any]
+    folder: Path
 
 
 def _unreachable(source: str | Path, file: str, error: Exception) -> FileNotFoundError:
@@ -55,8 +69,38 @@ def find_file(source: str | Path, file: str, *, revision: str = "") -> Path:
 
     try:
         return Path(hf_hub_download(str(source), file, revision=revision or None))
+    # A wrong name, no network, no permission and an absent file come as unrelated types.
     except Exception as error:
         raise _unreachable(source, file, error) from error
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """Return the type of weights for a device: float32 on the CPU, bfloat16 elsewhere."""
+    return torch.float32 if device.type == "cpu" else torch.bfloat16
+
+
+def weights_hash(folder: str | Path) -> str:
+    """Return a sha256 that tells a local folder's `model*.safetensors` from others; "" if there are none.
+
+    Of large files it reads names, shapes and 64 evenly spaced blocks of 64 KiB, so that a 16 GB backbone
+    does not wait for its disk; other weights of the same shapes differ everywhere.
+    """
+    files = sorted(Path(folder).glob("model*.safetensors"))
+    if not files:
+        return ""
+    digest = hashlib.sha256()
+    for file in files:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            if size <= _SAMPLES * _SAMPLE_BYTES:
+                digest.update(stream.read())
+                continue
+            header = stream.read(8)
+            digest.update(header + stream.read(min(int.from_bytes(header, "little"), size)))
+            for sample in range(_SAMPLES):
+                stream.seek(sample * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
+                digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
 
 
 def load_backbone(
@@ -72,25 +116,72 @@ def load_backbone(
 
     Raises:
         FileNotFoundError: If a file is missing and the hub cannot be reached.
+        ValueError: If the checkpoint is of another family, incomplete or corrupt.
     """
     config_file = find_file(source, "config.json", revision=revision)
-    from transformers import AutoModel, AutoModelForImageTextToText, AutoTokenizer
+    config = _read_json(config_file)
+    if config.get("model_type") not in SUPPORTED_MODEL_TYPES:
+        raise ValueError(
+            f"A backbone is one of {', '.join(SUPPORTED_MODEL_TYPES)}; '{source}' is "
+            f"{config.get('model_type')}. Choose a Qwen2.5-VL or Qwen3-VL checkpoint."
+        )
+    from transformers import AutoModelForImageTextToText
 
-    auto = AutoModelForImageTextToText if vocabulary else AutoModel
     extra = {"revision": revision} if revision else {}
     try:
-        model = auto.from_pretrained(str(source), dtype=dtype, attn_implementation="sdpa", **extra)
-        tokenizer = AutoTokenizer.from_pretrained(str(source), **extra)
+        # Always with its vocabulary head: the names of a checkpoint's weights are read alike by all
+        # versions of transformers only then.
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            str(source), dtype=dtype, attn_implementation="sdpa", output_loading_info=True, **extra
+        )
+        model, report = loaded
+        tokenizer = _tokenizer(str(source), extra)
     except OSError as error:
         raise _unreachable(source, "its weights and tokenizer", error) from error
-    vision: dict[str, Any] = json.loads(config_file.read_text("utf-8")).get("vision_config", {})
-    processing = dict(_PROCESSING_DEFAULTS)
-    processing["patch_size"] = vision.get("patch_size", processing["patch_size"])
-    processing["merge_size"] = vision.get("spatial_merge_size", processing["merge_size"])
-    processing["temporal_patch_size"] = vision.get("temporal_patch_size", processing["temporal_patch_size"])
+    except SafetensorError as error:
+        raise ValueError(
+            f"The weights of '{source}' are not readable ({error}). Fetch them again."
+        ) from error
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"'{source}' lacks {len(missing)} weights of its own architecture, e.g. {missing[0]}. "
+            "Fetch the checkpoint again, and check that config.json belongs to it."
+        )
+    processing = _processing(model.config, source, revision)
+    chosen = model if vocabulary else model.model
+    return BackboneParts(chosen.eval(), tokenizer, processing, config_file.parent)
+
+
+def _tokenizer(source: str, extra: Mapping[str, Any]) -> Any:
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
     try:
-        stored = json.loads(find_file(source, "preprocessor_config.json", revision=revision).read_text("utf-8"))
+        return AutoTokenizer.from_pretrained(source, **extra)
+    except ValueError:
+        # transformers 4 does not know the class name that transformers 5 writes; tokenizer.json says it all.
+        return PreTrainedTokenizerFast.from_pretrained(source, **extra)
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not readable JSON ({error}). Fetch it again.") from error
+
+
+def _processing(config: Any, source: str | Path, revision: str) -> dict[str, Any]:
+    try:
+        stored = _read_json(find_file(source, "preprocessor_config.json", revision=revision))
     except FileNotFoundError:
         stored = {}
-    processing |= {key: stored[key] for key in ("image_mean", "image_std") if key in stored}
-    return BackboneParts(model.eval(), tokenizer, processing)
+    size: dict[str, int] = stored.get("size") or {}
+    statistics = _STATISTICS[config.model_type]
+    return {
+        "image_mean": stored.get("image_mean") or statistics["image_mean"],
+        "image_std": stored.get("image_std") or statistics["image_std"],
+        "patch_size": config.vision_config.patch_size,
+        "merge_size": config.vision_config.spatial_merge_size,
+        "temporal_patch_size": config.vision_config.temporal_patch_size,
+        "min_pixels": stored.get("min_pixels") or size.get("shortest_edge") or 56 * 56,
+        "max_pixels": stored.get("max_pixels") or size.get("longest_edge") or 1280 * 28 * 28,
+    }

@@ -36,13 +36,20 @@ def apply_adapter(model: nn.Module, adapter: Mapping[str, Tensor]) -> None:
         adapter: `{module path + ".lora_A.weight" | ".lora_B.weight": tensor}`.
 
     Raises:
-        ValueError: If a module of the adapter is not in the model or has another shape.
+        ValueError: If the adapter is incomplete or of another kind, or a module of it is not in the model
+            or has another shape. The model is then unchanged.
     """
     modules = dict(model.named_modules())
+    updates: list[tuple[Tensor, Tensor, Tensor]] = []
     for key in adapter:
-        if not key.endswith(_A):
+        path = key.removesuffix(_A).removesuffix(_B)
+        if path == key or path + _A not in adapter or path + _B not in adapter:
+            raise ValueError(
+                f"An adapter is pairs of '...{_A}' and '...{_B}'; '{key}' is no half of one. Only plain "
+                "LoRA of linear layers can be folded (no DoRA, no embeddings, no saved modules)."
+            )
+        if key.endswith(_B):
             continue
-        path = key.removesuffix(_A)
         module = modules.get(path)
         if module is None or not isinstance(getattr(module, "weight", None), Tensor):
             raise ValueError(
@@ -56,6 +63,14 @@ def apply_adapter(model: nn.Module, adapter: Mapping[str, Tensor]) -> None:
                 f"The adapter's update of '{path}' is {high.shape[0]}x{low.shape[1]}, but the weight is "
                 f"{'x'.join(map(str, weight.shape))}. Load it on the backbone it was trained for."
             )
-        update = high.to(weight.device, torch.float32) @ low.to(weight.device, torch.float32)
-        with torch.no_grad():
-            weight.add_(update.to(weight.dtype))
+        if low.shape[0] != high.shape[1]:
+            raise ValueError(
+                f"The two halves of the update of '{path}' have ranks {low.shape[0]} and {high.shape[1]}. "
+                "The file is damaged: copy it again."
+            )
+        updates.append((weight, low, high))
+    with torch.no_grad():
+        for weight, low, high in updates:
+            update = high.to(weight.device, torch.float32) @ low.to(weight.device, torch.float32)
+            # Added in float32: rounding the update first would lose what is small beside the weight.
+            weight.copy_((weight.float() + update).to(weight.dtype))

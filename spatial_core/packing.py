@@ -1,4 +1,4 @@
-"""Several short texts behind one shared prefix, in one forward: token ids, positions and the mask that keeps them apart.
+"""Several short texts behind one shared prefix, in one forward: token ids, positions and the mask.
 
 A row is `[prefix][branch_0]...[branch_n-1][final]`. Every branch sees the prefix and itself, never another
 branch; the final segment sees everything. All branches start at the same position, so neither their number
@@ -57,7 +57,7 @@ class PackedRows:
 
 
 def prefix_positions(prefix: Sequence[int], image_token: int, image_grid: tuple[int, int]) -> Tensor:
-    """Return `[3, len(prefix)]`: text counts up; the image spreads over height and width from where it starts.
+    """Return `[3, len(prefix)]`: text counts up, the image spreads over height and width from its start.
 
     Closed form of `get_rope_index` for one still image (Qwen2-VL, section 2.1, M-RoPE).
     """

@@ -1,4 +1,4 @@
-"""SpatialScore: a vision-language backbone, a LoRA adapter and a Gaussian head (arXiv 2602.24233, section 3.2).
+"""SpatialScore: a vision-language backbone, a LoRA adapter, a Gaussian head (arXiv 2602.24233, section 3.2).
 
 Follows the paper: Qwen2.5-VL or Qwen3-VL, LoRA, an MLP head that gives (mu, sigma).
 Differs: the prompt's relations follow the image as short clauses, each masked from the others and read out
@@ -11,10 +11,9 @@ Shapes: B images, R clauses, D width of the backbone.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from spatial_core.atomic_files import atomic_path
+from spatial_core.backbones import find_file, load_backbone, weights_hash
 from spatial_core.images import patchify, resize, smart_size
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.lora import apply_adapter
 from spatial_core.packing import PackedRows, Row, pack
-from spatial_core.vision_language import SUPPORTED_MODEL_TYPES, forward_packed, gather_readouts
+from spatial_core.vision_language import encode_text, forward_packed, gather_readouts
 
 JUDGE_FILE = "spatial_score.safetensors"
 FORMAT = "spatial_score/1"
@@ -43,7 +43,7 @@ class SpatialScoreConfig:
 
     Attributes:
         backbone: Local path or hub id of the vision-language model.
-        backbone_hash: sha256 of the backbone's weights index or file, "" if unknown.
+        backbone_hash: `weights_hash` of the backbone's files, "" if unknown.
         revision: Hub revision, "" for the default one.
         before_prompt, before_image, before_clause, before_final: Template; special tokens are allowed here.
         readout: An existing token of the vocabulary; its position is read out, in clauses and at the end.
@@ -98,19 +98,6 @@ class RewardOutput:
     clause_mask: Tensor
 
 
-def weights_hash(folder: str | Path) -> str:
-    """Return the sha256 of a local model folder's safetensors files, in name order; "" if there are none."""
-    files = sorted(Path(folder).glob("*.safetensors"))
-    if not files:
-        return ""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 class SpatialRewardModel(nn.Module):
     """The network of SpatialScore. `spatial_core.scorers.reward.RewardScorer` is the friendly object on top.
 
@@ -118,9 +105,12 @@ class SpatialRewardModel(nn.Module):
         backbone: `Qwen2_5_VLModel` or `Qwen3VLModel` (no vocabulary head).
         head: MLP from D to (mu, log sigma), float32.
         config: What the judge file stores.
+        judge_file: The file this model came from, None for a new one.
     """
 
-    def __init__(self, backbone: nn.Module, tokenizer: Any, processing: Mapping[str, Any], config: SpatialScoreConfig):
+    def __init__(
+        self, backbone: Any, tokenizer: Any, processing: Mapping[str, Any], config: SpatialScoreConfig
+    ) -> None:
         """Build from parts; `from_backbone` and `from_pretrained` find them.
 
         Args:
@@ -134,10 +124,12 @@ class SpatialRewardModel(nn.Module):
         self.tokenizer = tokenizer
         self.processing = dict(processing)
         self.config = config
-        width = backbone.config.text_config.hidden_size  # pyright: ignore
-        self.head = nn.Sequential(nn.Linear(width, config.head_width), nn.GELU(), nn.Linear(config.head_width, 2))
-        nn.init.zeros_(self.head[2].bias)  # pyright: ignore[reportArgumentType]
-        nn.init.normal_(self.head[2].weight, std=0.01)  # pyright: ignore[reportArgumentType]
+        self.judge_file: Path | None = None
+        width: int = backbone.config.text_config.hidden_size
+        last = nn.Linear(config.head_width, 2)
+        nn.init.zeros_(last.bias)
+        nn.init.normal_(last.weight, std=0.01)
+        self.head = nn.Sequential(nn.Linear(width, config.head_width), nn.GELU(), last)
         self._pieces = {
             name: self._encode(getattr(config, name), special=True)
             for name in ("before_prompt", "before_image", "before_clause", "before_final", "readout")
@@ -151,11 +143,10 @@ class SpatialRewardModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.head[0].weight.device  # pyright: ignore
+        return next(self.head.parameters()).device
 
     def _encode(self, text: str, *, special: bool = False) -> list[int]:
-        # With special=False a prompt that spells a special token out is read as plain characters.
-        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=not special)["input_ids"]
+        return encode_text(self.tokenizer, text, special=special)
 
     def row(self, graph: SceneGraph, image_grid: tuple[int, int]) -> Row:
         """Return one image's row: `[template, prompt, image][clause]*[final]`.
@@ -207,7 +198,7 @@ class SpatialRewardModel(nn.Module):
                 max_pixels=self.config.max_pixels,
             )
             pixels, grid = patchify(
-                resize(image[None], size),
+                resize(image[None], *size),
                 patch_size=patch,
                 merge_size=merge,
                 temporal_patch_size=self.processing["temporal_patch_size"],
@@ -268,61 +259,58 @@ class SpatialRewardModel(nn.Module):
             ValueError: If the checkpoint is of another family.
             FileNotFoundError: If a file is missing and the hub cannot be reached.
         """
-        from spatial_core.backbones import load_backbone
-
         parts = load_backbone(backbone, revision=revision, dtype=dtype, vocabulary=False)
-        if parts.model.config.model_type not in SUPPORTED_MODEL_TYPES:
-            raise ValueError(
-                f"A SpatialScore backbone is one of {', '.join(SUPPORTED_MODEL_TYPES)}; {backbone} is "
-                f"{parts.model.config.model_type}. Choose a Qwen2.5-VL or Qwen3-VL checkpoint."
-            )
         config = config or SpatialScoreConfig(backbone=str(backbone), revision=revision)
-        return cls(parts.model, parts.tokenizer, parts.processing, config)
+        found = weights_hash(parts.folder)
+        if found and config.backbone_hash not in ("", found):
+            raise ValueError(
+                f"This SpatialScore was trained on a backbone with sha256 {config.backbone_hash[:12]}..., "
+                f"but '{backbone}' has {found[:12]}.... Name the right backbone with `backbone=`."
+            )
+        return cls(parts.model, parts.tokenizer, parts.processing, replace(config, backbone_hash=found))
 
     @classmethod
     def from_pretrained(
-        cls, path: str | Path, *, backbone: str | Path | None = None, dtype: torch.dtype = torch.float32
+        cls,
+        path: str | Path,
+        *,
+        backbone: str | Path | None = None,
+        revision: str = "",
+        dtype: torch.dtype = torch.float32,
     ) -> SpatialRewardModel:
         """Return a trained SpatialScore from its judge file or the folder (or hub repository) that holds it.
 
         Args:
             path: `spatial_score.safetensors`, its folder, or a hub id.
             backbone: Where the backbone is, if not where the file says.
+            revision: Hub revision of the judge file.
             dtype: Of the backbone's weights.
 
         Raises:
             ValueError: If the file is corrupt or foreign, or the backbone is not the one it was trained on.
             FileNotFoundError: If a file is missing and the hub cannot be reached.
         """
-        from spatial_core.backbones import find_file
-
-        file = find_file(path, JUDGE_FILE)
+        file = find_file(path, JUDGE_FILE, revision=revision)
         metadata, tensors = read_judge(file)
         config = SpatialScoreConfig(**metadata)
-        source = Path(config.backbone)
-        if backbone is not None:
-            source = backbone
-        elif (file.parent / source).is_dir():
-            source = (file.parent / source).resolve()
+        source = str(backbone or config.backbone)
+        if backbone is None and (file.parent / source).is_dir():
+            source = str((file.parent / source).resolve())
         model = cls.from_backbone(
-            str(source), config=config, revision="" if backbone else config.revision, dtype=dtype
+            source, config=config, revision="" if backbone else config.revision, dtype=dtype
         )
-        found = weights_hash(source) if config.backbone_hash and Path(source).is_dir() else ""
-        if found and found != config.backbone_hash:
+        model.judge_file = file
+        try:
+            model.head.load_state_dict({k: v.float() for k, v in _part(tensors, _HEAD).items()})
+            full = _part(tensors, _WEIGHTS)
+            unknown = model.backbone.load_state_dict(full, strict=False).unexpected_keys if full else []
+        except RuntimeError as error:
+            raise ValueError(f"{file} does not fit the backbone '{source}': {error}") from error
+        if unknown:
             raise ValueError(
-                f"{file} was trained on a backbone with sha256 {config.backbone_hash[:12]}..., but {source} has "
-                f"{found[:12]}.... Name the right backbone with `backbone=`."
+                f"{file} holds weights that the backbone '{source}' does not have: {unknown[0]}."
             )
-        model.head.load_state_dict(
-            {k.removeprefix(_HEAD): v.float() for k, v in tensors.items() if k.startswith(_HEAD)}
-        )
-        full = {k.removeprefix(_WEIGHTS): v for k, v in tensors.items() if k.startswith(_WEIGHTS)}
-        if full:
-            model.backbone.load_state_dict(full, strict=False)
-        apply_adapter(
-            model.backbone,
-            {k.removeprefix(_ADAPTER): v for k, v in tensors.items() if k.startswith(_ADAPTER)},
-        )
+        apply_adapter(model.backbone, _part(tensors, _ADAPTER))
         return model.eval()
 
     def save_pretrained(
@@ -338,7 +326,8 @@ class SpatialRewardModel(nn.Module):
         Args:
             folder: Made if missing.
             adapter: Folded LoRA adapter (`spatial_core.lora.fold_adapter`).
-            weights: Backbone parameters that were trained in full, by their names.
+            weights: Backbone parameters that were trained in full, by their names. Where neither is given,
+                those of the file that this model came from are written again.
             dtype: Of the stored adapter and weights; their own if None. The head is stored in float32.
 
         Raises:
@@ -346,21 +335,30 @@ class SpatialRewardModel(nn.Module):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        if adapter is None and weights is None and self.judge_file is not None:
+            _, tensors = read_judge(self.judge_file)
+            adapter, weights = _part(tensors, _ADAPTER), _part(tensors, _WEIGHTS)
         parts = {_ADAPTER: adapter or {}, _WEIGHTS: weights or {}}
         tensors = {
             prefix + name: value.detach().cpu().to(dtype or value.dtype).contiguous()
             for prefix, group in parts.items()
             for name, value in group.items()
         }
-        tensors |= {_HEAD + k: v.detach().cpu().float().contiguous() for k, v in self.head.state_dict().items()}
+        tensors |= {
+            _HEAD + k: v.detach().cpu().float().contiguous() for k, v in self.head.state_dict().items()
+        }
         metadata = {"format": FORMAT, "config": json.dumps(asdict(self.config), sort_keys=True)}
         with atomic_path(folder / JUDGE_FILE) as temporary:
             save_file(tensors, temporary, metadata=metadata)
         return folder / JUDGE_FILE
 
 
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
 def read_judge(file: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return a judge file's configuration and tensors.
+    """Return the arguments of a judge file's `SpatialScoreConfig`, and its tensors.
 
     Raises:
         ValueError: If the file is truncated, not safetensors, or not a SpatialScore checkpoint.
@@ -370,9 +368,19 @@ def read_judge(file: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             metadata = reader.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise ValueError(
-                    f"A SpatialScore file says format '{FORMAT}'; {file} says '{metadata.get('format', 'nothing')}'. "
-                    "It is another kind of checkpoint, or comes from a newer release: update spatial-diffusion."
+                    f"A SpatialScore file says format '{FORMAT}'; {file} says "
+                    f"'{metadata.get('format', 'nothing')}'. It is another kind of checkpoint, or comes from "
+                    "a newer release: update spatial-diffusion."
                 )
-            return json.loads(metadata["config"]), {key: reader.get_tensor(key) for key in reader.keys()}
+            tensors = {key: reader.get_tensor(key) for key in reader.keys()}
     except SafetensorError as error:
-        raise ValueError(f"{file} is not a readable safetensors file ({error}). Download or copy it again.") from error
+        raise ValueError(
+            f"{file} is not a readable safetensors file ({error}). Download or copy it again."
+        ) from error
+    try:
+        return asdict(SpatialScoreConfig(**json.loads(metadata["config"]))), tensors
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file} has no configuration that this release understands ({error}). Update spatial-diffusion, "
+            "or copy the file again."
+        ) from error

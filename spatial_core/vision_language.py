@@ -7,15 +7,30 @@ run in one attention call instead of one call each.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
+from torch.utils.checkpoint import checkpoint
 
 from spatial_core.packing import PackedRows
 
 SUPPORTED_MODEL_TYPES = ("qwen2_5_vl", "qwen3_vl")
+
+
+def encode_text(tokenizer: Any, text: str, *, special: bool) -> list[int]:
+    """Return the token ids of `text`.
+
+    Args:
+        tokenizer: A fast tokenizer of transformers.
+        text: Any string; characters that UTF-8 cannot hold (lone surrogates) become "?".
+        special: Whether special tokens spelled out in `text` are meant; False for everything that a user
+            wrote, which is then read as plain characters.
+    """
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    return tokenizer(clean, add_special_tokens=False, split_special_tokens=not special)["input_ids"]
 
 
 def _block_order(height: int, width: int, merge: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -24,7 +39,8 @@ def _block_order(height: int, width: int, merge: int, device: torch.device) -> t
         torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij"
     )
     shape = (height // merge, merge, width // merge, merge)
-    return tuple(x.reshape(shape).transpose(1, 2).reshape(-1) for x in (rows, columns))  # pyright: ignore
+    rows, columns = (x.reshape(shape).transpose(1, 2).reshape(-1) for x in (rows, columns))
+    return rows, columns
 
 
 def vision_layout(grid_thw: Tensor, *, merge: int, window: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,50 +71,71 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return (x.float() * cos + torch.cat([-second, first], dim=-1) * sin).to(x.dtype)
 
 
-def _groups(block_of: Tensor) -> list[Tensor]:
-    """Return, for each distinct block length, the patch indices of its blocks as `[blocks, length]`."""
-    order = torch.argsort(block_of, stable=True)
-    _, counts = torch.unique_consecutive(block_of[order], return_counts=True)
+@dataclass(frozen=True)
+class _Blocks:
+    """Which tokens attend to each other: runs of equal length are handled in one call.
+
+    Attributes:
+        lengths: The distinct lengths of the runs.
+        indices: `[runs, length]` for each length, the tokens of its runs.
+        back: Where each token is among all of `indices` laid end to end.
+    """
+
+    lengths: list[int]
+    indices: list[Tensor]
+    back: Tensor
+
+
+def _blocks(run_of: Tensor) -> _Blocks:
+    """Return the runs of equal values in `run_of` `[N]`, which must be contiguous."""
+    _, counts = torch.unique_consecutive(run_of, return_counts=True)
     starts = counts.cumsum(0) - counts
-    return [
-        order[starts[counts == length][:, None] + torch.arange(length, device=order.device)]
-        for length in torch.unique(counts).tolist()
-    ]
+    lengths = torch.unique(counts).tolist()
+    indices = [starts[counts == n][:, None] + torch.arange(n, device=run_of.device) for n in lengths]
+    return _Blocks(lengths, indices, torch.cat([i.flatten() for i in indices]).argsort())
 
 
-def _grouped_attention(attention: Any, x: Tensor, cos: Tensor, sin: Tensor, groups: list[Tensor]) -> Tensor:
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return `[runs * length, heads, head]` of `[runs, length, heads, head]`."""
+    query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+    return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(0, 1)
+
+
+def _block_attention(attention: Any, x: Tensor, cos: Tensor, sin: Tensor, blocks: _Blocks) -> Tensor:
     query, key, value = attention.qkv(x).view(x.shape[0], 3, attention.num_heads, -1).unbind(1)
-    query, key = _rotate(query, cos, sin), _rotate(key, cos, sin)
-    if len(groups) == 1:
-        parts = [part[groups[0]].transpose(1, 2) for part in (query, key, value)]
-        mixed = F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(0, 1)
-        back = torch.empty_like(groups[0].view(-1))
-        back[groups[0].view(-1)] = torch.arange(len(back), device=back.device)
-        return attention.proj(mixed[back].flatten(1))
-    out = torch.empty_like(query)
-    for group in groups:
-        parts = [part[group].transpose(1, 2) for part in (query, key, value)]
-        out = out.index_put((group.view(-1),), F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(0, 1))
-    return attention.proj(out.flatten(1))
+    heads = _rotate(query, cos, sin), _rotate(key, cos, sin), value
+    if len(blocks.lengths) == 1:
+        runs = [part.unflatten(0, (-1, blocks.lengths[0])) for part in heads]
+        return attention.proj(_attend(*runs).flatten(1))
+    mixed = [_attend(*[part[index] for part in heads]) for index in blocks.indices]
+    return attention.proj(torch.cat(mixed)[blocks.back].flatten(1))
+
+
+def _vision_block(block: Any, x: Tensor, cos: Tensor, sin: Tensor, blocks: _Blocks) -> Tensor:
+    x = x + _block_attention(block.attn, block.norm1(x), cos, sin, blocks)
+    return x + block.mlp(block.norm2(x))
 
 
 def _encode_qwen2_5(visual: Any, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
     config = visual.config
     window = config.window_size // config.spatial_merge_size // config.patch_size
     positions, window_of, image_of = vision_layout(grid_thw, merge=config.spatial_merge_size, window=window)
-    head_dim = config.hidden_size // config.num_heads
-    frequencies = 1.0 / 10000.0 ** (
-        torch.arange(0, head_dim // 2, 2, dtype=torch.float32, device=pixel_values.device) / (head_dim // 2)
-    )
-    angles = (positions[..., None] * frequencies).flatten(1).repeat(1, 2)[:, None]
+    # Window by window, so that windows and images are runs of neighbours and equal ones need no gathering.
+    order = torch.argsort(window_of, stable=True)
+    whole, windowed = _blocks(image_of[order]), _blocks(window_of[order])
+    quarter = config.hidden_size // config.num_heads // 4
+    steps = torch.arange(quarter, dtype=torch.float32, device=pixel_values.device)
+    frequencies = 1.0 / 10000.0 ** (steps / quarter)
+    angles = (positions[order][..., None] * frequencies).flatten(1).repeat(1, 2)[:, None]
     cos, sin = angles.cos(), angles.sin()
-    whole, windowed = _groups(image_of), _groups(window_of)
-    hidden = visual.patch_embed(pixel_values)
+    hidden = visual.patch_embed(pixel_values)[order]
     for index, block in enumerate(visual.blocks):
-        groups = whole if index in visual.fullatt_block_indexes else windowed
-        hidden = hidden + _grouped_attention(block.attn, block.norm1(hidden), cos, sin, groups)
-        hidden = hidden + block.mlp(block.norm2(hidden))
-    return visual.merger(hidden)
+        blocks = whole if index in config.fullatt_block_indexes else windowed
+        if getattr(block, "gradient_checkpointing", False) and block.training:
+            hidden = checkpoint(_vision_block, block, hidden, cos, sin, blocks, use_reentrant=False)
+        else:
+            hidden = _vision_block(block, hidden, cos, sin, blocks)
+    return visual.merger(hidden[order.argsort()])
 
 
 def encode_images(backbone: Any, pixel_values: Tensor, grid_thw: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -1,1 +1,42 @@
-"""."""
+"""The bundled starter models: small, trained on procedural table-top scenes alone, and usable offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+StarterName = Literal["reward", "backbone", "vqa"]
+
+_FILES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "reward": ("reward", ("spatial_score.safetensors",)),
+    "backbone": ("backbone", ("config.json", "model.safetensors", "tokenizer.json")),
+}
+
+
+def starter_path(name: StarterName) -> Path:
+    """Return the folder of a bundled model.
+
+    Args:
+        name: "reward" for the folder of the judge file, whose backbone lies beside it; "backbone" or "vqa"
+            for the Hugging Face folder of the small Qwen2.5-VL.
+
+    Raises:
+        ValueError: If no such model is bundled.
+        FileNotFoundError: If its files are not installed.
+    """
+    key = "backbone" if name == "vqa" else name
+    if key not in _FILES:
+        raise ValueError(f"The bundled starter models are {', '.join(_FILES)}; got '{name}'.")
+    folder, files = _FILES[key]
+    here = Path(__file__).parent
+    wanted = [here / folder / file for file in files]
+    if key == "reward":
+        wanted += [here / "backbone" / file for file in _FILES["backbone"][1]]
+    missing = [path.relative_to(here).as_posix() for path in wanted if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"The starter model '{name}' needs {', '.join(missing)} in {here}. Install the released package "
+            "(pip install --force-reinstall spatial-diffusion), or make the weights with: spatial "
+            "pretrain-starter, then spatial train-reward starter."
+        )
+    return here / folder
