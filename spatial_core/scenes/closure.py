@@ -19,7 +19,6 @@ import numpy.typing as npt
 import torch
 
 from spatial_core.geometry import judge
-from spatial_core.scenes.layout import HOLDERS
 from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.scene import Scene, SceneObject
 from spatial_core.scenes.stage import make_item
@@ -62,6 +61,9 @@ PLACES: tuple[str, ...] = (
     "foreground",
     "background",
 )
+_BLOCKS = {"cube", "cylinder", "book", "plate", "box"}
+"""What people call stacked when one is on another; a hat on a chair is just on it."""
+
 _BY_STATE = {"on", "under", "inside", "stacked_on", "leaning_against", "hanging_on"}
 """Relations that who holds whom decides, exactly."""
 
@@ -155,7 +157,7 @@ class _World:
             self.thing[k, i] = not furniture and state.named
             self.seat[k, i] = state.kind == "stool"
             self.host[k, i] = state.kind in ("table", "stool")
-            self.block[k, i] = state.kind in HOLDERS
+            self.block[k, i] = state.kind in _BLOCKS
             self.manner[k, i] = manners[state.relation_to_support]
             on_wall = state.kind == "shelf" or state.relation_to_support == "hanging_on"
             leaning = state.relation_to_support == "leaning_against"
@@ -446,7 +448,9 @@ class _Rules:
 
     def _under(self, on: States, inside: States) -> States:
         w = self.w
-        below = (np.abs(self.dx) < w.half[:, None, :, 0]) & (np.abs(self.dy) < w.half[:, None, :, 1])
+        # Most of its footprint must be under the board; what is half out is neither here nor there.
+        room = w.half[:, None, :, :] - 0.35 * w.half[:, :, None, :]
+        below = (np.abs(self.dx) < room[..., 0]) & (np.abs(self.dy) < room[..., 1])
         below &= w.host[:, None, :] & (w.level == -1)[:, :, None] & (w.bottom < 0.01)[:, :, None]
         below &= w.thing[:, :, None]
         edge = (np.abs(self.dx) < 1.25 * w.half[:, None, :, 0]) & (

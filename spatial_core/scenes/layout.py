@@ -26,6 +26,7 @@ THINGS: tuple[str, ...] = tuple(n for n, k in OBJECT_KINDS.items() if k.category
 WALL_KINDS: tuple[str, ...] = tuple(n for n in THINGS if OBJECT_KINDS[n].wall)
 HOLDERS: tuple[str, ...] = tuple(n for n in THINGS if OBJECT_KINDS[n].can_hold_on_top)
 CONTAINERS: tuple[str, ...] = tuple(n for n in THINGS if OBJECT_KINDS[n].can_contain)
+_WIDE: tuple[str, ...] = tuple(n for n in CONTAINERS if OBJECT_KINDS[n].inner_radius > 0.055)
 LEANERS: tuple[str, ...] = tuple(n for n in THINGS if OBJECT_KINDS[n].leans)
 ROOMS: tuple[Room, ...] = ("tabletop", "room", "corner")
 
@@ -129,7 +130,7 @@ class _Director:
         self, pool: Sequence[str], put: Callable[[SceneObject], int | None], *, factor: float = 1.0
     ) -> int | None:
         """Put the first of a few things of `pool` that fits."""
-        for _ in range(6):
+        for _ in range(10):
             if (index := self._keep(put(self._draw(pool, factor=factor)))) is not None:
                 return index
         return None
@@ -153,9 +154,10 @@ class _Director:
             self._fit(THINGS, lambda state: self.stage.put_on_top(state, second), factor=0.8)
 
     def inside(self) -> None:
-        container = self._somebody(CONTAINERS, factor=1.35)
+        pool = _WIDE if self.rng.random() < 0.85 else CONTAINERS
+        container = self._somebody(pool, factor=1.4)
         if container is not None:
-            self._fit(THINGS, lambda state: self.stage.put_inside(state, container))
+            self._fit(THINGS, lambda state: self.stage.put_inside(state, container), factor=0.9)
 
     def beside(self) -> None:
         anchor = self._somebody(THINGS)
@@ -266,8 +268,33 @@ _MOTIFS: dict[str, float] = {
 }
 
 
+_MOTIF_OF: dict[str, tuple[str, ...]] = {
+    "above": ("shelf", "hang"),
+    "below": ("shelf", "hang"),
+    "on": ("on_top",),
+    "under": ("under", "on_top"),
+    "in_front_of": ("depth",),
+    "behind": ("depth",),
+    "next_to": ("beside",),
+    "near": ("beside",),
+    "far_from": ("alone",),
+    "between": ("row", "between"),
+    "inside": ("inside",),
+    "stacked_on": ("stack",),
+    "leaning_against": ("lean",),
+    "hanging_on": ("hang",),
+    "hidden_by": ("hide",),
+    "aligned_with": ("row",),
+}
+
+
 def sample_layout(
-    seed: int, *, num_named: int | None = None, num_clutter: int | None = None, room: Room | None = None
+    seed: int,
+    *,
+    num_named: int | None = None,
+    num_clutter: int | None = None,
+    room: Room | None = None,
+    emphasis: str | None = None,
 ) -> Scene:
     """Return the scene of `seed`.
 
@@ -277,6 +304,7 @@ def sample_layout(
             has at most so many: what finds no free and visible place is left out.
         num_clutter: How many unnamed things are tried; 0 to 4, drawn where None.
         room: "tabletop", "room" or "corner"; drawn where None.
+        emphasis: A relation that should occur often; nothing else changes.
 
     Raises:
         ValueError: If `num_named` or `num_clutter` is out of range.
@@ -291,7 +319,7 @@ def sample_layout(
     clutter = num_clutter if num_clutter is not None else rng.choice((0, 0, 1, 1, 2, 3, 4))
     stage, size = _build_room(rng, room)
     director = _Director(rng, stage, room, size)
-    _fill(director, named)
+    _fill(director, named, emphasis)
     for _ in range(clutter):
         director.clutter()
     return Scene(
@@ -304,8 +332,10 @@ def sample_layout(
     )
 
 
-def _fill(director: _Director, named: int) -> None:
-    names, weights = list(_MOTIFS), list(_MOTIFS.values())
+def _fill(director: _Director, named: int, emphasis: str | None) -> None:
+    names = list(_MOTIFS)
+    favored = _MOTIF_OF.get(emphasis, ()) if emphasis else ()
+    weights = [w * (6.0 if name in favored else 1.0) for name, w in _MOTIFS.items()]
     stage = director.stage
     for _ in range(3 * named):
         count = len(stage.items) - stage.num_furniture
@@ -450,7 +480,7 @@ def sample_style(rng: Random) -> Style:
         light_color=_tint(rng, 0.85, 1.0, 0.12),
         ambient=rng.uniform(0.3, 0.55),
         background=rng.choice(("wall", "wall", "gradient", "panels", "tiles", "window")),
-        blur=rng.choice((0.0, 0.0, 0.0, rng.uniform(0.2, 0.7))),
-        noise=rng.choice((0.0, 0.0, rng.uniform(0.005, 0.025))),
+        blur=rng.choice((0.0, 0.0, 0.0, rng.uniform(0.2, 0.6))),
+        noise=rng.choice((0.0, 0.0, rng.uniform(0.003, 0.015))),
         texture_seed=rng.randrange(2**31),
     )

@@ -18,11 +18,11 @@ import torch
 from spatial_core.language.relations import RELATIONS
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.scenes.captions import Caption, Mode, plan_caption, write
-from spatial_core.scenes.closure import FALSE, TRUE, Closure, Statement
+from spatial_core.scenes.closure import FALSE, FAMILIES, TRUE, Closure, Statement
 from spatial_core.scenes.layout import restyle as restyle_scene
 from spatial_core.scenes.layout import sample_layout
 from spatial_core.scenes.renderer import Rendering, render
-from spatial_core.scenes.sampling import acceptable, closures_of, rows
+from spatial_core.scenes.sampling import acceptable, closures_of, estimated_closures, rows
 from spatial_core.scenes.scene import Scene
 from spatial_core.scenes.splits import Split, kinds_of, statement_split
 from spatial_core.scenes.statements import PAPER_HISTOGRAM, arrange, choose, draw_count, fact
@@ -42,6 +42,8 @@ EditKind = Literal[
     "change_support",
 ]
 
+_DRAFTS = 12
+_AIMED_ATTEMPTS = 6
 _MAX_ATTEMPTS = 60
 
 
@@ -110,7 +112,7 @@ class PairBatch:
         pairs: K pairs, one per seed in order.
         rendering: K rows, of the scenes.
         rendering_rejected: K rows, of the twins.
-        num_tried: How many layouts were tried in all.
+        num_tried: How many twins were drawn in all.
     """
 
     pairs: tuple[ScenePair, ...]
@@ -129,6 +131,7 @@ class _Wish:
     split: Split | None
     wordings: Wordings
     mode: Mode | None
+    focus: str | None
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def sample_pair(
     split: Split | None = "train",
     wordings: Wordings = "train",
     mode: Mode | None = None,
+    focus: str | Sequence[str] | None = None,
     size: int = 128,
 ) -> ScenePair:
     """Return the pair of one seed; arguments as in `sample_pairs`."""
@@ -160,6 +164,7 @@ def sample_pair(
         split=split,
         wordings=wordings,
         mode=mode,
+        focus=focus,
         size=size,
     ).pairs[0]
 
@@ -173,6 +178,7 @@ def sample_pairs(
     split: Split | None = "train",
     wordings: Wordings = "train",
     mode: Mode | None = None,
+    focus: str | Sequence[str] | None = None,
     size: int = 128,
     device: torch.device | str = "cpu",
     supersample: int = 2,
@@ -188,6 +194,7 @@ def sample_pairs(
         split: Which combinations prompts may state; None for all.
         wordings: Which paraphrases prompts use.
         mode: Which kind of prompt; drawn where None.
+        focus: A relation that an edit must start from or lead to, or several to draw from.
         size: Side of the pictures in pixels.
         device: Where to render.
         supersample: Samples per pixel side.
@@ -204,13 +211,15 @@ def sample_pairs(
         raise ValueError(
             f"num_relations must be at least num_edits ({max(edits)}) and at most 12; got {sorted(histogram)}."
         )
+    focuses = (focus,) if isinstance(focus, str) else tuple(focus or ())
+    if not set(focuses) <= set(FAMILIES):
+        raise ValueError(f"focus must name relations of FAMILIES; got {focus!r}.")
     found: dict[int, tuple[ScenePair, Rendering, Rendering]] = {}
     tried = 0
     for attempt in range(_MAX_ATTEMPTS):
         open_ = [k for k in range(len(seeds)) if k not in found]
         if not open_:
             break
-        tried += len(open_)
         drafts: list[tuple[int, Random, _Wish, Scene, Scene]] = []
         for k in open_:
             rng = Random(f"{split}|{seeds[k]}|{attempt}")
@@ -223,10 +232,12 @@ def sample_pairs(
                 split=split,
                 wordings=wordings,
                 mode=mode,
+                focus=own.choice(focuses) if focuses else _soft_focus(own, attempt),
             )
             twins = _draft(rng, wish)
             if twins is not None:
                 drafts.append((k, rng, wish, *twins))
+        tried += len(drafts)
         if not drafts:
             continue
         scenes = [scene for draft in drafts for scene in draft[3:]]
@@ -277,50 +288,68 @@ def _stack(parts: Sequence[Rendering]) -> Rendering:
     )
 
 
+def _soft_focus(rng: Random, attempt: int) -> str | None:
+    """Return a relation to aim at, families balanced; after a while anything goes."""
+    focus = rng.choices(list(_EDIT_WEIGHTS), weights=list(_EDIT_WEIGHTS.values()))[0]
+    return focus if rng.random() < 0.85 and attempt < _AIMED_ATTEMPTS else None
+
+
 def _draft(rng: Random, wish: _Wish) -> tuple[Scene, Scene] | None:
-    """Return a scene and its edited twin, not yet looked at."""
+    """Return a scene and its edited twin that promise what is wished for, by an estimate without pictures."""
     # Long prompts need things to talk about, and a split of few combinations needs even more.
-    least = min(7, 2 + wish.num_relations // 2 + (wish.split not in (None, "train")))
-    scene = sample_layout(rng.getrandbits(62), num_named=rng.randint(min(least, 6), 7))
-    changes = wish.num_edits if wish.num_edits > 1 or rng.random() < 0.8 else 2
-    twin = edit_world(scene, rng, num_changes=changes)
-    if twin is None:
-        return None
-    return scene, (restyle_scene(twin, rng) if wish.restyle else twin)
+    least = min(6, 2 + wish.num_relations // 2 + (wish.split not in (None, "train")))
+    for _ in range(_DRAFTS):
+        num_named = rng.randint(least, 7)
+        scene = sample_layout(rng.getrandbits(62), num_named=num_named, emphasis=wish.focus)
+        changes = wish.num_edits if wish.num_edits > 1 or rng.random() < 0.8 else 2
+        twin = edit_world(scene, rng, num_changes=changes, focus=wish.focus)
+        if twin is None:
+            continue
+        if wish.restyle:
+            twin = restyle_scene(twin, rng)
+        first, second = estimated_closures([scene, twin])
+        if _content(Random(0), wish, scene, first, second) is not None:
+            return scene, twin
+    return None
 
 
 def _word(
     rng: Random, wish: _Wish, scenes: tuple[Scene, Scene], closures: tuple[Closure, Closure], seed: int
 ) -> ScenePair | None:
     """Return the pair with its prompts, or None if the worlds do not allow what is wished for."""
-    kinds = kinds_of(scenes[0])
+    content = _content(rng, wish, scenes[0], *closures)
+    return None if content is None else _write_pair(rng, wish, scenes, closures, seed, *content)
+
+
+def _content(
+    rng: Random, wish: _Wish, scene: Scene, first: Closure, second: Closure
+) -> tuple[list[_Candidate], list[Statement]] | None:
+    """Return the edits and the statements that stay, or None if there are too few."""
+    kinds = kinds_of(scene)
 
     def allowed(statement: Statement) -> bool:
         return wish.split is None or statement_split(kinds, statement) == wish.split
 
-    first, second = closures
     true_first = [s for s in first.statements(TRUE) if allowed(s)]
     true_second = [s for s in second.statements(TRUE) if allowed(s)]
     only_first = [s for s in true_first if second.state(s) == FALSE]
     only_second = [s for s in true_second if first.state(s) == FALSE]
-    candidates = _candidates(rng, scenes[0], first, second, only_first, only_second, allowed)
-    chosen = _choose_edits(rng, candidates, wish)
+    chosen = _choose_edits(
+        rng, _candidates(rng, scene, first, second, only_first, only_second, allowed), wish
+    )
     if chosen is None:
         return None
-    before = [s for c in chosen for s in c.before]
-    rest = wish.num_relations - len(before)
-    both = [s for s in true_first if second.state(s) == TRUE]
-    named = {i for c in chosen for s in (*c.before, *c.after) for i in (s.subject, *s.objects)}
+    said = [s for c in chosen for s in (*c.before, *c.after)]
+    named = {i for s in said for i in (s.subject, *s.objects)}
+    rest = wish.num_relations - sum(len(c.before) for c in chosen)
     kept = choose(
         rng,
-        both,
+        [s for s in true_first if second.state(s) == TRUE],
         rest,
-        taken=[s for c in chosen for s in (*c.before, *c.after)],
+        taken=said,
         prefer=lambda s: 1.6 if named & {s.subject, *s.objects} else 1.0,
     )
-    if len(kept) < rest:
-        return None
-    return _write_pair(rng, wish, scenes, closures, seed, chosen, kept)
+    return (chosen, kept) if len(kept) == rest else None
 
 
 def _candidates(
@@ -438,10 +467,13 @@ def _choose_edits(rng: Random, candidates: Sequence[_Candidate], wish: _Wish) ->
         left = [c for c in left if not facts & {fact(s) for s in (*c.before, *c.after)}]
         room = wish.num_relations - sum(len(c.before) for c in chosen)
         left = [c for c in left if len(c.before) <= room - (wish.num_edits - len(chosen) - 1)]
-        if not left:
+        options = left
+        if wish.focus is not None and not chosen:
+            options = [c for c in left if any(wish.focus == s.relation for s in (*c.before, *c.after))]
+        if not options:
             return None
         from_families: dict[str, list[_Candidate]] = {}
-        for c in left:
+        for c in options:
             from_families.setdefault(c.before[0].relation, []).append(c)
         names = list(from_families)
         family = from_families[rng.choices(names, weights=[_EDIT_WEIGHTS.get(n, 1.0) for n in names])[0]]

@@ -14,6 +14,7 @@ from spatial_core.scenes.layout import Room, sample_layout
 from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.renderer import Rendering, render
 from spatial_core.scenes.scene import Scene
+from spatial_core.scenes.stage import View, make_item
 
 MIN_HIDDEN = 0.22
 """What is partly hidden on purpose must show at least this fraction."""
@@ -77,6 +78,31 @@ def judge_scenes(
         closures=tuple(found[k] for k in keep),
         num_tried=len(scenes),
     )
+
+
+def estimated_closures(scenes: Sequence[Scene]) -> list[Closure]:
+    """Return closures from projected bounding boxes, unseen: close to `closures_of`, at a fraction of its cost."""
+    most = max((len(s.objects) for s in scenes), default=0)
+    boxes = np.zeros((len(scenes), most, 4))
+    far = np.zeros((len(scenes), most))
+    for k, scene in enumerate(scenes):
+        view = View(scene.camera)
+        for i, state in enumerate(scene.objects):
+            boxes[k, i], far[k, i] = view.box(make_item(state))
+    seen = np.where(far > 0, estimated_visibility(boxes, far), 0.0)
+    return closures(scenes, boxes, distances=far, visible=seen, size=1)
+
+
+def estimated_visibility(
+    boxes: npt.NDArray[np.float64], far: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return `[B, N]` the share of each box that no nearer box of similar size covers."""
+    low = np.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
+    high = np.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
+    area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+    overlap = np.maximum(high - low, 0).prod(-1)
+    nearer = (far[:, None, :] < far[:, :, None] - 0.02) & (area < 0.25)[:, None, :]
+    return 1 - np.where(nearer, overlap, 0).sum(-1).clip(0, area) / np.maximum(area, 1e-9)
 
 
 def closures_of(scenes: Sequence[Scene], rendering: Rendering) -> list[Closure]:

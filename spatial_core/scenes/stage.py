@@ -385,7 +385,7 @@ class Stage:
         item = make_item(state)
         # Corners of the bounding box are empty for most kinds, and the walls widen upwards.
         most = 1.15 * radius / math.hypot(item.half[0], item.half[1]) * 1.1
-        if most < 0.4:
+        if most < 0.35:
             return None
         state = replace(state, scale=state.scale * min(1.0, most))
         x, y, z = below.state.position
@@ -398,7 +398,7 @@ class Stage:
             )
         )
         depth = (kind.rim_height - kind.floor_height) * scale
-        if 2 * item.half[2] < 1.05 * depth:
+        if 2 * item.half[2] < depth:
             return None
         return self._try(item, ignore=(container,))
 
@@ -412,9 +412,10 @@ class Stage:
         item = make_item(state)
         shrink = min(1.0, clearance / max(2 * item.half[2], 1e-6), 0.7 * hx / max(item.half[0], 1e-6))
         item = make_item(replace(state, scale=state.scale * shrink))
-        room = Surface(None, 0.0, clearance, x - 0.75 * hx, x + 0.75 * hx, y - 0.8 * hy, y + 0.5 * hy)
+        free_x, free_y = max(hx - 1.1 * item.half[0], 0.0), max(hy - 1.1 * item.half[1], 0.0)
+        room = Surface(None, 0.0, clearance, x - free_x, x + free_x, y - 0.8 * free_y, y + 0.5 * free_y)
         for _ in range(_TRIES):
-            px = self.rng.uniform(room.x0, room.x1) if hx > 1.5 * item.half[0] else x
+            px = self.rng.uniform(room.x0, room.x1)
             py = self.rng.uniform(room.y0, room.y1)
             item.state = replace(item.state, position=(px, py, 0.0), support=None, relation_to_support="on")
             if (found := self._try(item)) is not None:

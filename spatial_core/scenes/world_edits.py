@@ -15,12 +15,50 @@ _NOWHERE = (99.0, 99.0, -50.0)
 _SIDES = ("left", "right", "front", "back")
 
 
-def edit_world(scene: Scene, rng: Random, *, num_changes: int) -> Scene | None:
-    """Return the scene after `num_changes` changes to different named things, or None if that does not work."""
+_WAYS_OF: dict[str, tuple[str, ...]] = {
+    "left_of": ("left", "right", "far"),
+    "right_of": ("left", "right", "far"),
+    "above": ("surface", "wall"),
+    "below": ("surface", "under"),
+    "on": ("top", "surface"),
+    "under": ("under", "top"),
+    "in_front_of": ("front", "back"),
+    "behind": ("front", "back"),
+    "next_to": ("left", "right"),
+    "near": ("left", "right", "front"),
+    "far_from": ("far",),
+    "between": ("between",),
+    "inside": ("inside",),
+    "stacked_on": ("top",),
+    "leaning_against": ("lean",),
+    "hanging_on": ("wall",),
+    "hidden_by": ("hide",),
+    "aligned_with": ("left", "right"),
+}
+"""Ways of putting after which a relation may hold that did not."""
+
+_MANNER_OF: dict[str, str] = {
+    "inside": "inside",
+    "leaning_against": "leaning_against",
+    "hanging_on": "hanging_on",
+}
+
+
+def edit_world(scene: Scene, rng: Random, *, num_changes: int, focus: str | None = None) -> Scene | None:
+    """Return the scene after `num_changes` changes to different named things, or None if that does not work.
+
+    Args:
+        scene: The world before.
+        rng: Source of randomness.
+        num_changes: How many.
+        focus: A relation that the first change should make or break.
+    """
     moved: set[int] = set()
-    for _ in range(num_changes):
+    for number in range(num_changes):
+        aim = focus if number == 0 else None
         for _ in range(6):
-            changed = _swap(scene, rng, moved) if rng.random() < 0.45 else _relocate(scene, rng, moved)
+            swap = rng.random() < (0.3 if aim in _WAYS_OF else 0.45)
+            changed = _swap(scene, rng, moved) if swap else _relocate(scene, rng, moved, aim)
             if changed is not None:
                 scene, touched = changed
                 moved |= touched
@@ -121,12 +159,16 @@ def _turn_over(scene: Scene, rng: Random, upper: int, lower: int) -> tuple[Scene
     return _scene(stage, scene), {upper, lower}
 
 
-def _relocate(scene: Scene, rng: Random, moved: set[int]) -> tuple[Scene, set[int]] | None:
+def _relocate(scene: Scene, rng: Random, moved: set[int], aim: str | None) -> tuple[Scene, set[int]] | None:
     """Take one thing that carries nothing and put it elsewhere."""
     free = [i for i in _movable(scene, moved) if not _carried(scene, i)]
     if not free:
         return None
     index = rng.choice(free)
+    ways = _WAYS_OF.get(aim, ()) if aim else ()
+    there = [i for i in free if scene.objects[i].relation_to_support == _MANNER_OF.get(aim or "")]
+    if there and rng.random() < 0.5:
+        index, ways = rng.choice(there), ()
     state = replace(scene.objects[index], tilt=0.0)
     if state.relation_to_support == "leaning_against":
         state = replace(state, yaw=rng.uniform(-0.4, 0.4))
@@ -139,12 +181,14 @@ def _relocate(scene: Scene, rng: Random, moved: set[int]) -> tuple[Scene, set[in
         anchor = near
     else:
         anchor = rng.choice(anchors) if anchors else None
-    if not _put(stage, index, state, lambda s: _somewhere(stage, s, rng, anchor)):
+    if not _put(stage, index, state, lambda s: _somewhere(stage, s, rng, anchor, ways)):
         return None
     return _scene(stage, scene), {index}
 
 
-def _somewhere(stage: Stage, state: SceneObject, rng: Random, anchor: int | None) -> int | None:
+def _somewhere(
+    stage: Stage, state: SceneObject, rng: Random, anchor: int | None, aimed: tuple[str, ...]
+) -> int | None:
     ways: list[str] = ["surface", "surface"]
     hosts = stage.furniture("table", "stool")
     if hosts:
@@ -153,14 +197,15 @@ def _somewhere(stage: Stage, state: SceneObject, rng: Random, anchor: int | None
         ways += ["wall", "wall"]
     if anchor is not None:
         kind = stage.items[anchor].state.kind
-        ways += [*_SIDES, *_SIDES, "far"]
+        ways += [*_SIDES, *_SIDES, "far", "hide", "between"]
         if kind in HOLDERS:
             ways += ["top"] * 4
         if kind in CONTAINERS:
             ways += ["inside"] * 4
         if state.kind in LEANERS:
             ways += ["lean"] * 3
-    way = rng.choice(ways)
+    fitting = [way for way in aimed if way in ways]
+    way = rng.choice(fitting) if fitting and rng.random() < 0.8 else rng.choice(ways)
     if way == "surface":
         return stage.put_on_surface(state, rng.choice(stage.surfaces()))
     if way == "under":
@@ -174,6 +219,11 @@ def _somewhere(stage: Stage, state: SceneObject, rng: Random, anchor: int | None
         return stage.put_inside(state, anchor)
     if way == "lean":
         return stage.put_leaning(state, anchor)
+    if way == "hide":
+        return stage.put_half_behind(state, anchor)
+    if way == "between":
+        ends = [i for i in range(stage.num_furniture, len(stage.items)) if stage.items[i].depth < 1e8]
+        return stage.put_between(state, anchor, rng.choice(ends))
     if way == "far":
         return stage.put_beside(state, anchor, rng.choice(("left", "right")), gap=(2.2, 3.5))
     gap = (0.05, 0.5) if way in ("left", "right") else (0.15, 0.9)
