@@ -42,9 +42,11 @@ EditKind = Literal[
     "change_support",
 ]
 
-_DRAFTS = 12
-_AIMED_ATTEMPTS = 6
-_MAX_ATTEMPTS = 60
+_DRAFTS = 4
+"""Twins drawn per attempt and seed, of which the first promising one is rendered."""
+
+_AIMED_ATTEMPTS = 15
+_MAX_ATTEMPTS = 150
 
 
 @dataclass(frozen=True)
@@ -220,23 +222,27 @@ def sample_pairs(
         open_ = [k for k in range(len(seeds)) if k not in found]
         if not open_:
             break
-        drafts: list[tuple[int, Random, _Wish, Scene, Scene]] = []
+        wishes: list[_Wish] = []
         for k in open_:
-            rng = Random(f"{split}|{seeds[k]}|{attempt}")
             # What is wished for is the seed's own, whatever it takes to get it.
             own = Random(f"wish|{split}|{seeds[k]}")
-            wish = _Wish(
-                num_edits=own.choice(edits),
-                num_relations=draw_count(own, histogram),
-                restyle=own.random() < 0.5 if restyle is None else restyle,
-                split=split,
-                wordings=wordings,
-                mode=mode,
-                focus=own.choice(focuses) if focuses else _soft_focus(own, attempt),
+            wishes.append(
+                _Wish(
+                    num_edits=own.choice(edits),
+                    num_relations=draw_count(own, histogram),
+                    restyle=own.random() < 0.5 if restyle is None else restyle,
+                    split=split,
+                    wordings=wordings,
+                    mode=mode,
+                    focus=own.choice(focuses) if focuses else _soft_focus(own, attempt),
+                )
             )
-            twins = _draft(rng, wish)
-            if twins is not None:
-                drafts.append((k, rng, wish, *twins))
+        rngs = [Random(f"{split}|{seeds[k]}|{attempt}") for k in open_]
+        drafts = [
+            (k, rng, wish, *twins)
+            for k, rng, wish, twins in zip(open_, rngs, wishes, _draft(rngs, wishes), strict=True)
+            if twins is not None
+        ]
         tried += len(drafts)
         if not drafts:
             continue
@@ -294,23 +300,26 @@ def _soft_focus(rng: Random, attempt: int) -> str | None:
     return focus if rng.random() < 0.85 and attempt < _AIMED_ATTEMPTS else None
 
 
-def _draft(rng: Random, wish: _Wish) -> tuple[Scene, Scene] | None:
-    """Return a scene and its edited twin that promise what is wished for, by an estimate without pictures."""
-    # Long prompts need things to talk about, and a split of few combinations needs even more.
-    least = min(6, 2 + wish.num_relations // 2 + (wish.split not in (None, "train")))
-    for _ in range(_DRAFTS):
-        num_named = rng.randint(least, 7)
-        scene = sample_layout(rng.getrandbits(62), num_named=num_named, emphasis=wish.focus)
-        changes = wish.num_edits if wish.num_edits > 1 or rng.random() < 0.8 else 2
-        twin = edit_world(scene, rng, num_changes=changes, focus=wish.focus)
-        if twin is None:
-            continue
-        if wish.restyle:
-            twin = restyle_scene(twin, rng)
-        first, second = estimated_closures([scene, twin])
-        if _content(Random(0), wish, scene, first, second) is not None:
-            return scene, twin
-    return None
+def _draft(rngs: Sequence[Random], wishes: Sequence[_Wish]) -> list[tuple[Scene, Scene] | None]:
+    """Return for every wish a scene and its edited twin that promise it, by an estimate without pictures."""
+    drafts: list[tuple[int, Scene, Scene]] = []
+    for k, (rng, wish) in enumerate(zip(rngs, wishes, strict=True)):
+        # Long prompts need things to talk about, and a split of few combinations needs even more.
+        least = min(6, 2 + wish.num_relations // 2 + (wish.split not in (None, "train")))
+        for _ in range(_DRAFTS):
+            num_named = rng.randint(least, 7)
+            scene = sample_layout(rng.getrandbits(62), num_named=num_named, emphasis=wish.focus)
+            changes = wish.num_edits if wish.num_edits > 1 or rng.random() < 0.8 else 2
+            twin = edit_world(scene, rng, num_changes=changes, focus=wish.focus)
+            if twin is not None:
+                drafts.append((k, scene, restyle_scene(twin, rng) if wish.restyle else twin))
+    estimates = estimated_closures([scene for draft in drafts for scene in draft[1:]])
+    found: list[tuple[Scene, Scene] | None] = [None] * len(wishes)
+    for n, (k, scene, twin) in enumerate(drafts):
+        first, second = estimates[2 * n : 2 * n + 2]
+        if found[k] is None and _content(Random(0), wishes[k], scene, first, second) is not None:
+            found[k] = (scene, twin)
+    return found
 
 
 def _word(
