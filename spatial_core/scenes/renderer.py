@@ -302,7 +302,7 @@ class _Frame:
                 plane[place] = values.view(-1)[mask]
 
     def _background(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Colour [S, 3, H, W] and distance along the view [S, H, W] of floor and walls; length of the rays."""
+        """Colour [S, 3, H, W] and distance along the view [S, H, W] of floor and walls; the rays' length."""
         axis = (torch.arange(self.size, dtype=torch.float32, device=self.device) + 0.5) * (2 / self.size) - 1
         sx, sy = axis.view(1, 1, -1), -axis.view(1, -1, 1)
         forward, right, up = (self._f(v) for v in (self.cameras.forward, self.cameras.right, self.cameras.up))
@@ -330,7 +330,7 @@ class _Frame:
         return split.reshape(-1, 1, small * small).expand(-1, self.factor**2, -1).reshape(-1, _AREA)
 
     def _from_tiles(self, values: Tensor) -> Tensor:
-        """[S * tiles^2, 64 or 64 / factor^2] to [S, H, W] of the final size, by each pixel's first sample."""
+        """[S * tiles^2, 64 or 64 / factor^2] to [S, H, W] of the final size, by first samples."""
         small = TILE // self.factor
         side = self.tiles * small
         split = values[:, : small * small].reshape(-1, self.tiles, self.tiles, small, small)
