@@ -1,8 +1,8 @@
 """Writes prompts about a scene: natural sentences, and the scene graph they state with exact spans.
 
 Writing has two steps. A `CaptionPlan` fixes everything that is not content: which sentence takes which form,
-which paraphrase, what filler. `write` fills it with statements. So two different contents written from one plan,
-a true one and an altered one, read alike but for the words that differ in meaning.
+which paraphrase, what filler. `write` fills it with statements. So two different contents written from one
+plan, a true one and an altered one, read alike but for the words that differ in meaning.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def plan_caption(
         seed: Decides the wording.
         mode: Kind of prompt; drawn where None.
         wordings: "train", or "held_out" for paraphrases that training never uses.
-        lists: Ranges of statements to be said as ordered lists ("from left to right: A, B and C"). Where None,
+        lists: Ranges of statements said as ordered lists ("from left to right: A, B and C"). Where None,
             consecutive `left_of` statements that form a chain are, in most modes.
 
     Raises:
@@ -276,7 +276,7 @@ class _Writer:
         start, end = self._emit(head.rstrip() if not rest and "{0}" not in phrase.text else head)
         trigger = (start, end - (1 if head.endswith(" ") else 0))
         if statement.objects:
-            if it == statement.objects[0]:
+            if it is not None and it == statement.objects[0]:
                 self._pronoun(it)
             else:
                 self._mention(statement.objects[0])

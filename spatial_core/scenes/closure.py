@@ -1,8 +1,9 @@
 """Everything that is true, false or undecidable in a scene, for every pair of things in it.
 
 Two witnesses are heard: the world (positions, sizes and who holds whom, exact) and the picture (boxes and
-distances). A relation is true or false only where both agree with a margin; it is ambiguous where they disagree
-or where either is close to call, so that no caption rests on what a person could not decide by looking.
+distances). A relation is true or false only where both agree with a margin; it is ambiguous where they
+disagree or where either is close to call, so that no caption rests on what a person could not decide by
+looking.
 
 Shapes: B scenes, N objects (padded), P = N + 2 participants: the objects, then the wall and the floor, which
 take part in "hanging on the wall", "leaning against the wall" and "on the floor" only.
@@ -410,7 +411,7 @@ class _Rules:
         high = np.maximum(self.cu[:, :, None], self.cu[:, None, :])
         u = self.cu[:, None, None, :]
         third = (u > low[..., None]) & (u < high[..., None]) & self.same_level[:, :, None, :]
-        return third.any(-1)
+        return np.any(third, axis=-1)
 
     def _support(self) -> dict[str, States]:
         w = self.w

@@ -2,8 +2,8 @@
 
 Scenes are put together from motifs (something on a box, in a bowl, under the table, on the wall, leaning,
 in front of its neighbour, between two others, ...), so that every relation of the taxonomy that a picture can
-show occurs often. Which kind and which colour fills a place is drawn independently of the place, and sizes are
-drawn independently of the distance. Scene units are metres, of toy proportions: a picture of 128 pixels
+show occurs often. Which kind and which colour fills a place is drawn independently of the place, and sizes
+are drawn independently of the distance. Scene units are metres, of toy proportions: a picture of 128 pixels
 should show an apple and a chair alike.
 """
 
@@ -50,16 +50,7 @@ class _Cast:
     ) -> SceneObject:
         """Return a thing of one of the kinds in `pool`, about `size` metres big, standing nowhere yet."""
         rng = self.rng
-        for _ in range(40):
-            again = [k for k in self.kinds if k in pool and k not in avoid]
-            if self.share_kind and again and rng.random() < 0.25:
-                kind = rng.choice(again)
-            else:
-                fresh = [k for k in pool if k not in avoid and k not in self.kinds]
-                kind = rng.choice(fresh or list(pool))
-            color = rng.choice(self.palette if rng.random() < 0.8 else list(COLORS))
-            if (kind, color) not in self.used and kind not in avoid:
-                break
+        kind, color = self._kind_and_color(pool, avoid)
         return SceneObject(
             kind=kind,
             color=color,
@@ -69,6 +60,20 @@ class _Cast:
             pattern="plain" if rng.random() < _PLAIN else rng.choice(tuple(PATTERNS)),
             named=named,
         )
+
+    def _kind_and_color(self, pool: Sequence[str], avoid: Sequence[str]) -> tuple[str, str]:
+        rng = self.rng
+        allowed = [k for k in pool if k not in avoid]
+        for _ in range(20):
+            again = [k for k in allowed if k in self.kinds]
+            if self.share_kind and again and rng.random() < 0.25:
+                kind = rng.choice(again)
+            else:
+                kind = rng.choice([k for k in allowed if k not in self.kinds] or allowed)
+            color = rng.choice(self.palette if rng.random() < 0.8 else tuple(COLORS))
+            if (kind, color) not in self.used:
+                return kind, color
+        return rng.choice([(k, c) for k in allowed for c in COLORS if (k, c) not in self.used])
 
     def keep(self, state: SceneObject) -> None:
         """Remember that the thing found its place."""

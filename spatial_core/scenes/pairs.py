@@ -1,4 +1,4 @@
-"""Adversarial pairs: a scene and its perturbed twin, a prompt that is true of one and an altered one of the other.
+"""Adversarial pairs: a scene and its perturbed twin, a prompt true of one and an altered one of the other.
 
 The world is changed first; then a prompt is found that is true before and of which some relations are false
 after, such that altering just those makes it true after and false before. So (c, I+, I-) and (c', I-, I+) are
@@ -191,8 +191,9 @@ def sample_pairs(
         seeds: Any integers; one seed gives unrelated scenes in different splits.
         num_edits: Differences between a prompt and its twin: 1, 2 or 3, or several to draw from.
         num_relations: Relations per prompt: a number, or weights by number; the paper's histogram where None.
-        restyle: False: only the edited things differ between the pictures. True: the camera shakes, and light,
-            colours of walls and furniture, background and clutter are drawn anew. None: either, by a coin.
+        restyle: False: only the edited things differ between the pictures. True: the camera shakes, and
+            light, colours of walls and furniture, background and clutter are drawn anew. None: either, by a
+            coin.
         split: Which combinations prompts may state; None for all.
         wordings: Which paraphrases prompts use.
         mode: Which kind of prompt; drawn where None.
@@ -202,7 +203,7 @@ def sample_pairs(
         supersample: Samples per pixel side.
 
     Raises:
-        ValueError: If a number of edits or relations is out of range, or more edits than relations are asked for.
+        ValueError: If a number of edits or relations is out of range, or `focus` is no family.
         RuntimeError: If a seed gave no pair within the allowed attempts, which only odd requests run into.
     """
     edits = (num_edits,) if isinstance(num_edits, int) else tuple(num_edits)
@@ -211,7 +212,7 @@ def sample_pairs(
     histogram = {num_relations: 1} if isinstance(num_relations, int) else (num_relations or PAPER_HISTOGRAM)
     if min(histogram) < max(edits) or max(histogram) > 12:
         raise ValueError(
-            f"num_relations must be at least num_edits ({max(edits)}) and at most 12; got {sorted(histogram)}."
+            f"num_relations must lie between num_edits ({max(edits)}) and 12; got {sorted(histogram)}."
         )
     focuses = (focus,) if isinstance(focus, str) else tuple(focus or ())
     if not set(focuses) <= set(FAMILIES):
@@ -263,7 +264,7 @@ def sample_pairs(
     if len(found) < len(seeds):
         missing = [seeds[k] for k in range(len(seeds)) if k not in found]
         raise RuntimeError(
-            f"no pair within {_MAX_ATTEMPTS} attempts for seeds {missing[:5]}; ask for fewer relations or edits"
+            f"no pair within {_MAX_ATTEMPTS} attempts for seeds {missing[:5]}; ask for fewer relations"
         )
     results = [found[k] for k in range(len(seeds))]
     return PairBatch(
@@ -370,7 +371,7 @@ def _candidates(
     only_second: Sequence[Statement],
     allowed: Callable[[Statement], bool],
 ) -> list[_Candidate]:
-    """Return every edit that turns what is true of the first world alone into what is true of the second alone."""
+    """Return every edit from what is true of the first world alone to what is true of the second alone."""
     found: list[_Candidate] = []
     after_by_participants: dict[frozenset[int], list[Statement]] = {}
     after_by_slot: dict[tuple[str, str, int], list[Statement]] = {}
@@ -393,7 +394,7 @@ def _candidates(
 
 
 def _kind_of(scene: Scene, s: Statement, t: Statement) -> EditKind | None:
-    """Return the edit that turns `s` into `t`, two statements about the same things; None if it is no fair one."""
+    """Return the edit that turns `s` into `t`, both about the same things; None if it is no fair one."""
     if s.relation == t.relation:
         if not s.objects or RELATIONS[s.relation].symmetric:
             return None

@@ -1,4 +1,4 @@
-"""From seeds to pictures: layouts are drawn, rendered together, judged, and kept if a person could judge them too."""
+"""From seeds to pictures: layouts are drawn, rendered together, judged, and kept if a person could judge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spatial_core.scenes.stage import View, make_item
 MIN_HIDDEN = 0.22
 """What is partly hidden on purpose must show at least this fraction."""
 
-_MIN_SIDE = 5.5 / 128
+_MIN_SIDE, _MIN_LENGTH = 5.5 / 128, 10 / 128
 _MAX_CUT = 0.12
 
 
@@ -81,7 +81,7 @@ def judge_scenes(
 
 
 def estimated_closures(scenes: Sequence[Scene]) -> list[Closure]:
-    """Return closures from projected bounding boxes, unseen: close to `closures_of`, at a fraction of its cost."""
+    """Return closures from projected bounding boxes: close to `closures_of` at a fraction of its cost."""
     most = max((len(s.objects) for s in scenes), default=0)
     boxes = np.zeros((len(scenes), most, 4))
     far = np.zeros((len(scenes), most))
@@ -127,8 +127,8 @@ def rows(rendering: Rendering, keep: Sequence[int]) -> Rendering:
 def acceptable(scene: Scene, closure: Closure, rendering: Rendering, row: int) -> bool:
     """Whether every named thing can be seen and told, and something can be said.
 
-    A named thing must be `MIN_VISIBLE` visible (`MIN_HIDDEN` if another named thing hides it), keep its middle
-    and most of itself inside the picture, and be no speck.
+    A named thing must be `MIN_VISIBLE` visible (`MIN_HIDDEN` if another named thing hides it), keep its
+    middle and most of itself inside the picture, and be no speck.
     """
     size = rendering.images.shape[-1]
     full = rendering.full_boxes[row].cpu().numpy() / size
@@ -148,4 +148,5 @@ def _cut_or_tiny(box: npt.NDArray[np.float64]) -> bool:
     x0, y0, x1, y1 = (float(v) for v in box)
     area = (x1 - x0) * (y1 - y0)
     inside = (min(x1, 1.0) - max(x0, 0.0)) * (min(y1, 1.0) - max(y0, 0.0))
-    return area <= 0 or inside < (1 - _MAX_CUT) * area or min(x1 - x0, y1 - y0) < _MIN_SIDE
+    short, long = sorted((x1 - x0, y1 - y0))
+    return area <= 0 or inside < (1 - _MAX_CUT) * area or short < _MIN_SIDE or long < _MIN_LENGTH

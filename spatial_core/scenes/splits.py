@@ -1,7 +1,8 @@
 """Which combinations of kinds and a relation belong to which split: training never states what tests ask.
 
-Every (kind, relation, kind) falls into one split by a hash, in the same way for a relation and its inverse, and
-for all relations that say the same about support. A prompt of a split states combinations of that split alone.
+Every (kind, relation, kind) falls into one split by a hash, in the same way for a relation and its inverse,
+and for all relations that say the same about support. A prompt of a split states combinations of that split
+alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A scene under construction: what is there so far, and the ways to put one more thing where it fits and shows."""
+"""A scene under construction: what is there, and the ways to put one more thing where it fits and shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Item:
 
     Attributes:
         state: The object.
-        half: Half sizes of its bounding box in the world, metres; the box rests on the height of its position.
+        half: Half sizes of its bounding box in the world, metres; the box rests on the height of its
+            position.
         shift: From its position to the middle of that box along x and y; not zero for what leans.
         radius: Mean half size of its footprint.
         box: Where its bounding box shows, xyxy in [0, 1].
@@ -102,7 +103,7 @@ class View:
         self.focal = 0.5 / math.tan(math.radians(camera.fov) / 2)
 
     def project(self, x: float, y: float, z: float) -> tuple[float, float, float]:
-        """Return (u, v, depth): picture coordinates in [0, 1] from the top left, and metres along the view."""
+        """Return (u, v, depth): picture coordinates in [0, 1] from the top left, metres along the view."""
         dx, dy, dz = x - self.origin[0], y - self.origin[1], z - self.origin[2]
         depth = max(dx * self.forward[0] + dy * self.forward[1] + dz * self.forward[2], 1e-3)
         u = 0.5 + self.focal * (dx * self.right[0] + dy * self.right[1]) / depth
@@ -110,7 +111,7 @@ class View:
         return u, v, depth
 
     def box(self, item: Item) -> tuple[tuple[float, float, float, float], float]:
-        """Return the picture box (x0, y0, x1, y1) of the item's bounding solid and the depth of its centre."""
+        """Return the picture box (x0, y0, x1, y1) of the item's bounding box and the depth of its centre."""
         x, y, z = item.center
         hx, hy, hz = item.half
         us: list[float] = []
@@ -187,7 +188,7 @@ class Stage:
     # ---- room for one more ----------------------------------------------------------------------------
 
     def fits(self, item: Item, *, ignore: tuple[int, ...] = (), hide: float = _MAX_COVER) -> bool:
-        """Whether the item touches nothing it should not, is inside the picture, and hides nothing too much."""
+        """Whether the item touches nothing it should not, is in the picture, and hides nothing too much."""
         state = item.state
         x, y, z = item.center
         for index, other in enumerate(self.items):
@@ -212,7 +213,7 @@ class Stage:
 
     def _in_picture(self, item: Item) -> bool:
         x0, y0, x1, y1 = item.box
-        if min(x1 - x0, y1 - y0) < 0.045 or max(x1 - x0, y1 - y0) < 0.085:
+        if min(x1 - x0, y1 - y0) < 0.05 or max(x1 - x0, y1 - y0) < 0.1:
             return False
         inside = max(0.0, min(x1, 1.0) - max(x0, 0.0)) * max(0.0, min(y1, 1.0) - max(y0, 0.0))
         return inside >= 0.93 * (x1 - x0) * (y1 - y0)
@@ -535,7 +536,7 @@ def _within(x: float, y: float, item: Item, surface: Surface) -> bool:
 
 
 def floor_of(furniture: tuple[SceneObject, ...], wall_y: float, side_wall_x: float | None) -> Surface:
-    """Return the floor on which things may stand: all of it, or what is in front of the table and beside it."""
+    """Return the floor on which things may stand: all of it, or what is in front of the table."""
     x0, x1 = -1.5, 1.5
     if side_wall_x is not None:
         x0, x1 = (max(x0, side_wall_x), x1) if side_wall_x < 0 else (x0, min(x1, side_wall_x))

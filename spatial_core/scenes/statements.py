@@ -17,8 +17,8 @@ PAPER_HISTOGRAM: dict[int, int] = {
     9: 11056,
     10: 3430,
 }
-"""Prompts of the SpatialReward dataset by their number of relations (arXiv 2602.24233, data figure); 11 and 12
-relations are left out."""
+"""Prompts of the SpatialReward dataset by their number of relations (arXiv 2602.24233, data figure); 11 and
+12 relations are left out."""
 
 SHORT_HISTOGRAM: dict[int, int] = {1: 1, 2: 1}
 """Prompts of one or two relations."""

@@ -1,7 +1,8 @@
 """The words in which captions say things: paraphrases of every relation, verbs, openers and filler.
 
-Each table has wordings that training may use and others that are held out. The paraphrases of a relation and of
-its inverse stand in the same order, so that a caption and its altered twin differ in the words that matter alone.
+Each table has wordings that training may use and others that are held out. The paraphrases of a relation and
+of its inverse stand in the same order, so that a caption and its altered twin differ in the words that matter
+alone.
 """
 
 from __future__ import annotations
