@@ -165,6 +165,9 @@ class _View:
         return replace(self, participants=self.participants[::-1])
 
 
+_BY_PART = ("at_corner", "at_edge")
+"""Relations whose own rule reads the part; the others look at the part's region instead of the object."""
+
 _Rule = Callable[[_View], Tensor]
 """Returns the margin [B]; NaN where the relation cannot be decided from the view."""
 
@@ -201,9 +204,39 @@ def judge(
     Raises:
         ValueError: If the relation is unknown, too few participants are given, or shapes disagree.
     """
+    return verdicts(
+        margins(
+            relation,
+            boxes,
+            distances=distances,
+            masks=masks,
+            image_size=image_size,
+            distance_range=distance_range,
+            part=part,
+        )
+    )
+
+
+def margins(
+    relation: str,
+    boxes: Tensor,
+    *,
+    distances: Tensor | None = None,
+    masks: Tensor | None = None,
+    image_size: tuple[int, int] | None = None,
+    distance_range: Tensor | None = None,
+    part: str = "",
+) -> Tensor:
+    """Return what `judge` goes by: margins [B] in [-1, 1], NaN where the relation cannot be decided.
+
+    Takes and raises what `judge` does.
+    """
     _check(relation, boxes, distances, masks, image_size, distance_range)
     arity = RELATIONS[relation].arity
-    boxes = boxes if boxes.dtype == torch.float64 else boxes.float()
+    boxes = boxes[:, :arity] if boxes.dtype == torch.float64 else boxes[:, :arity].float()
+    proper = boxes.isfinite().all(-1) & (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
+    if arity > 1 and relation not in _BY_PART:
+        boxes = torch.cat([boxes[:, :1], part_region(boxes[:, 1:2], part), boxes[:, 2:]], dim=1)
     participants = tuple(
         _Box(
             *boxes[:, k].unbind(-1),
@@ -214,16 +247,33 @@ def judge(
     )
     if distance_range is None and distances is not None and distances.shape[1] > 1:
         distance_range = torch.stack([distances.amin(1), distances.amax(1)], dim=1)
+    scene = None if distance_range is None else distance_range.to(boxes)
+    margin = _RULES[relation](_View(participants, image_size, scene, _sides(part)))
+    return torch.where(proper.all(-1), margin.clamp(-1, 1), torch.nan)
+
+
+def part_region(boxes: Tensor, part: str) -> Tensor:
+    """Return where `part` of each thing is: the third of its box at the sides that the words name.
+
+    Args:
+        boxes: [..., 4] xyxy.
+        part: E.g. "upper-left corner", "back edge", "right side", "middle"; other words leave the whole box.
+    """
     sides = _sides(part)
-    if sides and arity > 1 and relation not in ("at_corner", "at_edge"):
-        participants = (participants[0], _region(participants[1], sides), *participants[2:])
-    view = _View(
-        participants, image_size, None if distance_range is None else distance_range.to(boxes), sides
+    left, top, right, bottom = boxes.unbind(-1)
+    third_x, third_y = (right - left) / 3, (bottom - top) / 3
+    middle = "center" in sides
+    near_x, far_x = "left" in sides, "right" in sides
+    near_y, far_y = "top" in sides, "bottom" in sides
+    return torch.stack(
+        [
+            left + third_x * (2 if far_x else 1 if middle and not near_x else 0),
+            top + third_y * (2 if far_y else 1 if middle and not near_y else 0),
+            right - third_x * (2 if near_x else 1 if middle and not far_x else 0),
+            bottom - third_y * (2 if near_y else 1 if middle and not far_y else 0),
+        ],
+        dim=-1,
     )
-    margin = _RULES[relation](view)
-    used = boxes[:, :arity]
-    proper = used.isfinite().all(-1) & (used[..., 2] > used[..., 0]) & (used[..., 3] > used[..., 1])
-    return verdicts(torch.where(proper.all(-1), margin, torch.nan))
 
 
 def verdicts(margin: Tensor) -> Verdicts:
@@ -655,19 +705,6 @@ _SIDE_WORDS = {
 def _sides(part: str) -> frozenset[str]:
     words = part.lower().replace("-", " ").split()
     return frozenset(_SIDE_WORDS[word] for word in words if word in _SIDE_WORDS)
-
-
-def _region(box: _Box, sides: frozenset[str]) -> _Box:
-    """The third of the box at the named sides; its middle third for "center"."""
-    third_x, third_y = box.width / 3, box.height / 3
-    middle = "center" in sides
-    return replace(
-        box,
-        left=box.left + third_x * (2 if "right" in sides else 1 if middle and "left" not in sides else 0),
-        right=box.right - third_x * (2 if "left" in sides else 1 if middle and "right" not in sides else 0),
-        top=box.top + third_y * (2 if "bottom" in sides else 1 if middle and "top" not in sides else 0),
-        bottom=box.bottom - third_y * (2 if "top" in sides else 1 if middle and "bottom" not in sides else 0),
-    )
 
 
 def _from_sides(view: _View) -> dict[str, Tensor]:
