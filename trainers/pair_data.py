@@ -37,10 +37,12 @@ class PairEdit:
     Attributes:
         kind: Name of the edit, e.g. "swap_objects".
         relation_index: Into the relations of the unedited prompt.
+        number: Which edit of the pair this belongs to; reordering a list alters several relations at once.
     """
 
     kind: str
     relation_index: int
+    number: int
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Pair:
         edits: What leads from one prompt to the other.
         labels: Truth of each relation of `graph` in `chosen` and in `rejected`, then of `graph_rejected` in
             `rejected` and in `chosen`.
+        tags: Kinds of pairs that tables are made of.
     """
 
     id: str
@@ -116,6 +119,12 @@ class Pair:
     rejected: ImageReference
     edits: tuple[PairEdit, ...]
     labels: tuple[Labels, Labels, Labels, Labels]
+    tags: tuple[str, ...] = ()
+
+    @property
+    def num_edits(self) -> int:
+        """How many edits lead from one prompt to the other."""
+        return len({edit.number for edit in self.edits})
 
     def families(self, *, other_way: bool) -> tuple[str, ...]:
         """Return the names of the edited relations as the judged prompt states them, without repeats."""
@@ -175,8 +184,8 @@ def derive_labels(
 def read_manifest(path: str | Path) -> PairSet:
     """Return the pairs of a manifest, one JSON object a line in the form of the pair record.
 
-    Beside the record's keys, `graph_rejected` and `labels` (four lists of true, false or null, see
-    `Pair.labels`) are read where present; graphs that are missing are parsed from their prompts. A record
+    Beside the record's keys, `graph_rejected`, `labels` (four lists of true, false or null, see `Pair.labels`),
+    `tags` and an edit's number `edit` are read where present; graphs that are missing are parsed from their prompts. A record
     that a reviewer turned down (`review.verdict` other than "accepted") is left out.
 
     Raises:
@@ -227,7 +236,10 @@ def _pair(record: Mapping[str, Any], folder: Path) -> Pair:
     for graph, key in zip(graphs, ("prompt", "prompt_rejected"), strict=True):
         if graph.text != record[key]:
             raise ValueError(f"has a graph of another text than its '{key}'")
-    edits = tuple(PairEdit(str(e["kind"]), int(e["relation_index"])) for e in record.get("edits") or ())
+    edits = tuple(
+        PairEdit(str(e["kind"]), int(e["relation_index"]), int(e.get("edit", number)))
+        for number, e in enumerate(record.get("edits") or ())
+    )
     for edit in edits:
         if not 0 <= edit.relation_index < max(1, len(graphs[0].relations)):
             raise ValueError(f"edits relation {edit.relation_index} of {len(graphs[0].relations)}")
@@ -248,6 +260,7 @@ def _pair(record: Mapping[str, Any], folder: Path) -> Pair:
         rejected=_reference(folder, record["image_rejected"], record.get("sha256_rejected")),
         edits=edits,
         labels=labels,
+        tags=tuple(str(tag) for tag in record.get("tags") or ()),
     )
 
 

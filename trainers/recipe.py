@@ -86,9 +86,11 @@ class ScenesRecipe:
         train, validation, test: Number of pairs; each is used in both directions.
         seed: Pair i of a split depends on this, the split and i alone.
         size: Side of the square images, in pixels.
-        min_relations, max_relations: Of a prompt.
-        max_edits: Pairs have 1 to this many edits.
-        restyled: Share of the pairs whose partner is re-styled as a whole, not only in what was edited.
+        short: Share of the pairs whose prompts state 1 or 2 relations; the others follow the paper's histogram.
+        max_relations: Of a prompt; at least 3.
+        max_edits: Pairs of prompts with 3 relations or more have 1 to this many edits, the others 1.
+        held_out_family: Relation that only test pairs may state; "" for none.
+        held_out_wordings: Share of the test pairs in paraphrases that training never uses.
         processes: That render; the pairs do not depend on it.
     """
 
@@ -98,10 +100,11 @@ class ScenesRecipe:
     test: int = 0
     seed: int = 0
     size: int = 128
-    min_relations: int = 1
-    max_relations: int = 6
+    short: float = 0.25
+    max_relations: int = 10
     max_edits: int = 3
-    restyled: float = 0.5
+    held_out_family: str = ""
+    held_out_wordings: float = 0.25
     processes: int = 1
 
 
@@ -259,13 +262,18 @@ class RewardRecipe:
                     "'data.scenes' needs at least one pair in 'train' and one in 'validation'; "
                     f"got {s.train} and {s.validation}."
                 )
-            if not 1 <= s.min_relations <= s.max_relations:
+            if not (3 <= s.max_relations <= 10 and 1 <= s.max_edits <= 3):
                 raise ValueError(
-                    "'data.scenes.min_relations' must be at least 1 and at most 'max_relations'; "
-                    f"got {s.min_relations} and {s.max_relations}."
+                    "'data.scenes.max_relations' must be 3 to 10 and 'max_edits' 1 to 3; "
+                    f"got {s.max_relations} and {s.max_edits}."
                 )
-            if not 0.0 <= s.restyled <= 1.0:
-                raise ValueError(f"'data.scenes.restyled' is a share in [0, 1]; got {s.restyled}.")
+            for key in ("short", "held_out_wordings"):
+                if not 0.0 <= getattr(s, key) <= 1.0:
+                    raise ValueError(f"'data.scenes.{key}' is a share in [0, 1]; got {getattr(s, key)}.")
+            if s.size < 32 or s.processes < 1:
+                raise ValueError(
+                    f"'data.scenes.size' must be at least 32 and 'processes' 1; got {s.size} and {s.processes}."
+                )
 
 
 def recipe_path(name_or_path: str | Path) -> Path:

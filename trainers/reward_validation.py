@@ -21,7 +21,7 @@ class Judgement:
     Attributes:
         margin: Mean reward of the better picture minus that of the worse one.
         calibrated_margin: Logit of the probability that the better one is better, before the temperature.
-        clauses: Logit of each relation in the better and in the worse picture.
+        clauses: Logit that each relation holds, in the better and in the worse picture, before the temperature.
     """
 
     margin: float
@@ -118,7 +118,7 @@ def measure(
         table = {
             name: where(
                 lambda c, name=name: (
-                    name in c.pair.families(other_way=c.other_way) and (not single or len(c.pair.edits) == 1)
+                    name in c.pair.families(other_way=c.other_way) and (not single or c.pair.num_edits == 1)
                 )
             )
             for name in names
@@ -150,12 +150,16 @@ def measure(
         "accuracy": _share(hits, independent=len(by_pair)),
         "both_ways": _share(both_ways),
         "by_edits": {
-            label: where(lambda c, low=low, high=high: low <= len(c.pair.edits) <= high)
+            label: where(lambda c, low=low, high=high: low <= c.pair.num_edits <= high)
             for label, low, high in (("1", 1, 1), ("2-3", 2, 3))
         },
         "by_relations": {
             label: where(lambda c, low=low, high=high: low <= len(c.graph.relations) <= high)
             for label, low, high in (("1-2", 1, 2), ("3-10", 3, 10), ("11 or more", 11, 10**9))
+        },
+        "by_tag": {
+            tag: where(lambda c, tag=tag: tag in c.pair.tags)
+            for tag in sorted({tag for c in cases for tag in c.pair.tags})
         },
         "by_family_one_edit": families(True),
         "by_family": families(False),
@@ -186,6 +190,7 @@ def markdown(metrics: Mapping[str, Any]) -> str:
         _line(f"{label} edit{'s' if label != '1' else ''}", row) for label, row in metrics["by_edits"].items()
     ]
     lines += [_line(f"{label} relations", row) for label, row in metrics["by_relations"].items()]
+    lines += [_line(tag, row) for tag, row in metrics["by_tag"].items()]
     lines += [
         "",
         f"Probabilities: log loss {metrics['nll']:.3f}, Brier skill {metrics['brier_skill']:.3f}, "

