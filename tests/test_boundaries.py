@@ -22,7 +22,9 @@ ORDER = (
     "atomic_files",
     "language",
     "selection",
+    "statistics",
     "geometry",
+    "geometry_benchmarks",
     "images",
     "scenes",
     "preference_loss",
@@ -48,7 +50,9 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "atomic_files": frozenset(),
     "language": frozenset({"numpy"}),
     "selection": frozenset({"numpy"}),
+    "statistics": frozenset({"numpy"}),
     "geometry": ARRAYS,
+    "geometry_benchmarks": ARRAYS,
     "images": ARRAYS,
     "scenes": ARRAYS,
     "preference_loss": ARRAYS,
@@ -57,7 +61,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "reward_model": MODELS | {"peft"},
     "pipeline": MODELS | {"diffusers"},
 }
-FILE_FREE = ("language", "selection", "geometry", "scenes", "preference_loss", "flow_sde")
+FILE_FREE = ("language", "selection", "statistics", "geometry", "scenes", "preference_loss", "flow_sde")
 COMMAND_LINE = ("commands", "cli")
 HOSTS = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "nodes"}
 TRAINING = {"trainers", "spatial_trainers", "accelerate", "tensorboard"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from spatial_core.commands.scoring import (
     ImageResult,
@@ -46,6 +47,11 @@ def run(args: argparse.Namespace) -> None:
     from spatial_core.atomic_files import write_text
     from spatial_core.selection import rank
 
+    # What cannot be written is said before the images are judged, not after.
+    if args.sheet:
+        check_output(args.sheet, suffixes=(".png", ".jpg", ".webp"))
+    if args.json and args.json != "-":
+        check_output(args.json)
     images = find_images(args.folder)
     results = judge(load_scorer(args), images, [args.prompt], batch_size=args.batch_size)
     ranking = rank([result.mean for result in results], [result.std for result in results])
@@ -72,13 +78,28 @@ def run(args: argparse.Namespace) -> None:
             write_text(args.json, text + "\n")
 
 
+def check_output(path: str, *, suffixes: Sequence[str] = ()) -> None:
+    """Check that a file could be written to `path`.
+
+    Raises:
+        ValueError: If its folder does not exist, it is itself a folder, or it ends in none of `suffixes`.
+    """
+    file = Path(path)
+    if not file.parent.is_dir():
+        raise ValueError(f"cannot write {path!r}: there is no folder {str(file.parent)!r}. Make it first.")
+    if file.is_dir():
+        raise ValueError(f"cannot write {path!r}: it is a folder. Name a file.")
+    if suffixes and file.suffix.lower() not in suffixes:
+        raise ValueError(f"cannot write {path!r}: its name must end in {', '.join(suffixes)}.")
+
+
 def write_sheet(
     path: str, ranked: Sequence[ImageResult], ties: Sequence[Tie | None], prompt: str, *, subtitle: str
 ) -> None:
     """Write the contact sheet of `ranked` to `path`.
 
     Raises:
-        ValueError: If the name does not end like a picture.
+        ValueError: If an image can no longer be read.
         OSError: If the file cannot be written.
     """
     from spatial_core.atomic_files import atomic_path

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
+
     from spatial_core.scorers.base import RelationReport, SpatialScorer
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
@@ -122,7 +124,7 @@ def load_scorer(args: argparse.Namespace) -> SpatialScorer:
 
     from spatial_core.scorers.base import SpatialScorer
 
-    device = torch.device(args.device or _best_device())
+    device = _device(args.device)
     dtype = args.dtype or ("float32" if device.type == "cpu" else "bfloat16")
     scorer = SpatialScorer.from_pretrained(
         args.model, scorer=args.scorer, device=device, dtype=getattr(torch, dtype)
@@ -196,12 +198,23 @@ def _judge_batch(
         )
 
 
-def _best_device() -> str:
+def _device(name: str | None) -> torch.device:
+    """Return the device called `name`, or the best there is.
+
+    Raises:
+        ValueError: If this machine has no such device.
+    """
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    here = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        here.append("mps")
+    here.append("cpu")
+    if name is None:
+        return torch.device(here[0])
+    if name not in here and not (name == "cuda" and "cuda:0" in here):
+        raise ValueError(f"this machine has the devices {', '.join(here)}; got --device {name!r}.")
+    return torch.device(name)
 
 
 def _number(value: float) -> float | None:
