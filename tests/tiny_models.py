@@ -46,6 +46,7 @@ _TEXTS = (
     "Is the green box behind the table, above the lamp, underneath the shelf or next to the plant?",
     "Prompt: a red ball to the left of a blue cup, on top of the wooden table, in front of a green wall.",
     "Image: Overall Please answer Yes or No. From the viewer's point of view, you are a helpful assistant",
+    *("Yes", "No", "yes", "no") * 2,
 )
 
 
