@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spatial_core.language import lexicon as lx
 from spatial_core.language.noun_phrases import NounPhrase, parse_noun_phrase
-from spatial_core.language.patterns import REQUIRED, VERB_PREPOSITION, Trigger, match_idiom, match_trigger
+from spatial_core.language.patterns import REQUIRED, TRIGGER_STARTS, VERB_PREPOSITION, Trigger, match_idiom, match_trigger
 from spatial_core.language.tokens import MARK, WORD, Token
 
 NOUN, VERB, TRIGGER, COMMA, AND, WITH, RELATIVE, BREAK, COLON, END, NOT, THERE, ORDER, WHICH, OTHER = range(
@@ -221,13 +221,21 @@ def _next(
         return order
     if text == "there" and i + 1 < n and tokens[i + 1].tags & (lx.BE | lx.AUX):
         return Chunk(THERE, i, i + 1, lemma="there")
+    if text in ("with", "to") and i + 2 < n and tokens[i + 2].text in ("other", "another"):
+        if tokens[i + 1].text in ("each", "one"):
+            return Chunk(OTHER, i, i + 3)
+    if text == "to" and i + 1 < n and tokens[i + 1].tags & lx.BASE and not tokens[i + 1].tags & (
+        lx.PREP | lx.DET | lx.NOUN
+    ):
+        if not (tokens[i + 1].tags & lx.NOUN and i and tokens[i - 1].tags & lx.VERB and tokens[i - 1].lemma == "attach"):
+            infinitive = _verb(tokens, i + 1)
+            if infinitive is not None:
+                infinitive.first = i
+                infinitive.form = lx.ING
+                return infinitive
     joiner = _JOINERS.get(text)
     if joiner is not None and all(i + k < n and tokens[i + k].text == word for k, word in enumerate(joiner)):
         return Chunk(WITH if text == "accompanied" else AND, i, i + len(joiner))
-    if text in _WITH and not (
-        text != "with" and tags & lx.ING and previous is not None and previous.kind == VERB
-    ):
-        return Chunk(WITH, i, i + 1)
     if previous is not None and previous.kind == VERB and previous.stop == i and tags & lx.PREP:
         refined = VERB_PREPOSITION.get((previous.lemma, text))
         if refined is not None and text not in ("on", "in", "by"):
@@ -235,6 +243,10 @@ def _next(
             if place is None or place.stop == i + 1:
                 trigger = Trigger(i, i + 1, refined[0], REQUIRED, text, refined[1])
                 return Chunk(TRIGGER, i, i + 1, trigger=trigger)
+    if text in _WITH and not (
+        text != "with" and tags & lx.ING and previous is not None and previous.kind == VERB
+    ):
+        return Chunk(WITH, i, i + 1)
     if text.endswith("self") or text.endswith("selves"):
         if after_noun or previous is None or previous.kind == VERB:
             return None
@@ -261,6 +273,11 @@ def _next(
         return Chunk(NOT, i, i + 1, lemma="without")
     if tags & lx.CONJ:
         return Chunk(AND, i, i + 1)
+    if text == "as" and (previous is None or previous.kind != ORDER):
+        role = parse_noun_phrase(tokens, i + 1)
+        if role is not None and role.determiner in ("a", "an", "the", "its", "their"):
+            if role.stop >= n or not tokens[role.stop].tags & (lx.BE | lx.HAVE | lx.FINITE | lx.ING):
+                return Chunk(OTHER, i, role.stop)  # "serves as a table"
     if text in _BREAKS:
         return Chunk(BREAK, i, i + 1, lemma=text)
     if tags & (lx.BE | lx.HAVE | lx.AUX):
@@ -271,6 +288,9 @@ def _next(
         verb = _verb(tokens, i)
         if verb is not None:
             return verb
+    if after_noun and previous is not None and previous.stop == i and tags == lx.NOUN and text.endswith("s"):
+        if lx.is_plural(text) and previous.phrase is not None and previous.phrase.determiner:
+            return Chunk(VERB, i, i + 1, lemma=lx.singular(text), form=lx.FINITE)  # an unknown verb: "ticks"
     phrase = parse_noun_phrase(tokens, i)
     if phrase is not None and phrase.stop > i:
         return _noun_chunk(tokens, i, phrase, sentence_start or not chunks, has_possessive)

@@ -38,6 +38,7 @@ class EntityTable:
         self._last_person: list[int] = []
         self._last_thing: list[int] = []
         self._last_room: list[int] = []
+        self._last_surface: list[int] = []
 
     def __len__(self) -> int:
         return len(self._drafts)
@@ -61,6 +62,11 @@ class EntityTable:
         """The last room named, as a list of one or none."""
         return self._last_room
 
+    @property
+    def surface(self) -> list[int]:
+        """The last thing named that carries others (a table, a shelf), as a list of one or none."""
+        return self._last_surface
+
     def known(self, head: str) -> bool:
         """Return whether something with this head noun has been named."""
         return head in self._by_head
@@ -72,21 +78,22 @@ class EntityTable:
             for i, d in enumerate(self._drafts)
         )
 
-    def resolve(self, phrase: NounPhrase, topic: list[int]) -> list[int]:
+    def resolve(self, phrase: NounPhrase, topic: list[int], placed: list[int] | None = None) -> list[int]:
         """Return the entities a noun phrase stands for, adding a new one where it names something new.
 
         Args:
             phrase: The phrase.
             topic: What the text is about at this point; the first choice for a pronoun.
+            placed: What the phrase with a pronoun places, and so is not meant by it.
         """
         if phrase.pronoun:
-            found = self.pronoun(phrase.pronoun, topic)
+            found = self.pronoun(phrase.pronoun, topic, placed)
             for entity in found:
                 self.mention(entity, (phrase.start, phrase.end))
             return found
         if not phrase.name:
             return self._headless(phrase, topic)
-        owner = self._owner(phrase, topic)
+        owner = self._owner(phrase, topic, placed)
         if owner is not None:
             key = (owner, phrase.name, phrase.label)
             known = self._parts.get(key)
@@ -105,12 +112,19 @@ class EntityTable:
         entity = self._add(phrase, owner)
         return [entity]
 
-    def pronoun(self, word: str, topic: list[int]) -> list[int]:
-        """Return what a pronoun or possessive stands for, the topic first; empty if nothing fits."""
+    def pronoun(self, word: str, topic: list[int], placed: list[int] | None = None) -> list[int]:
+        """Return what a pronoun or possessive stands for, the topic first; empty if nothing fits.
+
+        Args:
+            word: The pronoun.
+            topic: What the text is about.
+            placed: What is being placed by the phrase with the pronoun, and so is not meant by it.
+        """
         if word in _PERSONAL:
             if topic and self.is_person(topic[-1]):
                 return [topic[-1]]
-            return self._last_person[-1:] or topic[-1:]
+            others = [e for e in self._last_person if not placed or e not in placed]
+            return others[-1:] or topic[-1:]
         if word in _PLURAL:
             if len(topic) > 1 or (topic and self.plural(topic[0])):
                 return list(topic)
@@ -181,11 +195,15 @@ class EntityTable:
         """Return the whole that a part phrase belongs to."""
         return self._whole(phrase, topic)
 
-    def _owner(self, phrase: NounPhrase, topic: list[int]) -> int | None:
+    def whole(self, entity: int) -> int | None:
+        """Return the whole that an entity is part of, or None."""
+        return self._drafts[entity].part_of
+
+    def _owner(self, phrase: NounPhrase, topic: list[int], placed: list[int] | None) -> int | None:
         owner = phrase.owner
         if owner is None:
             return None
-        found = self.resolve(owner, topic) if isinstance(owner, NounPhrase) else self.pronoun(owner, topic)
+        found = self.resolve(owner, topic) if isinstance(owner, NounPhrase) else self.pronoun(owner, topic, placed)
         return found[-1] if found else None
 
     def _recall(self, phrase: NounPhrase) -> list[int]:
@@ -225,6 +243,8 @@ class EntityTable:
             return False
         if not phrase.label and draft.label and draft.label not in ("one", "another"):
             return False
+        if draft.count > 1 and not phrase.plural and not phrase.pronoun:
+            return False  # "the orange cat" is one of the "two cats"
         if draft.name != phrase.name:
             shorter, longer = sorted((draft.name, phrase.name), key=len)
             if not (
@@ -272,9 +292,11 @@ class EntityTable:
         if len(entities) > 1 or last.plural or last.count > 1:
             self._last_plural = list(entities)
         if last.head in lx.PERSONS or last.head in lx.ANIMALS:
-            self._last_person = [entities[-1]]
+            self._last_person = [*self._last_person[-3:], entities[-1]]
         if last.head not in lx.PERSONS:
             self._last_thing = [entities[-1]]
+        if last.head in lx.FURNITURE_TOPS:
+            self._last_surface = [entities[-1]]
         if last.head in lx.ROOMS:
             self._last_room = [entities[-1]]
 

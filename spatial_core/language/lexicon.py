@@ -182,7 +182,7 @@ _REGULAR = (
     "accompany house shelter enclose encompass encase envelop engulf shade shadow backlight outline silhouette "
     "twinkle sparkle shimmer gleam glint flicker glitter glisten burn smoke steam bloom blossom wilt flutter flap sway "
     "swing trail tower soar hunt fish graze bark howl roar chirp sing read study work write draw sketch color colour "
-    "name title call wash clean wipe sweep mop dust scrub rinse dry water feed eat drink sip pour gulp nibble chew bite "
+    "nestle cuddle coil moor tether dock heap rake scoop loop stash bundle huddle slump hunch serve name title call wash clean wipe sweep mop dust scrub rinse dry water feed eat drink sip pour gulp nibble chew bite "
     "wait queue board ride drive steer pedal bike hike camp tour explore discover search seek notice observe inspect "
     "examine clutch clasp squeeze press pinch poke tap knock rub brush comb shave style sew knit weave stitch crochet "
     "repair mend build construct demolish destroy ruin damage crack smash shatter split tear rip cut trim prune mow "
@@ -285,6 +285,8 @@ _IRREGULAR = {
     "shut": "shut shut shutting",
     "prop": "propped propped propping",
     "inset": "inset inset insetting",
+    "string": "strung strung stringing",
+    "sling": "slung slung slinging",
 }
 _DOUBLING = _set(
     "pin clip trim top cap tip wrap hug pet nap jog hop skip spin stop plan plug pop sip dip trap strap slip trip rip "
@@ -317,7 +319,7 @@ NOUN_VERBS = _set(
 )
 """Verb lemmas (and a few look-alikes) whose plain and -s forms are also everyday nouns."""
 
-STRONG_VERBS = _set(
+_STRONG = _set(
     "stand rest sit lie hang lean float hover perch face rise loom lounge kneel crouch sleep walk play look gaze run "
     "fly swim grow shine glow remain stay appear protrude extend stretch sprawl peek peer dangle drift hide hold nestle "
     "support surround flank keep stare point contain sway occupy dominate emerge burn overlook reach tower swing flow "
@@ -339,6 +341,13 @@ POSTURE = _set(
 )
 """Verbs that put something somewhere: they allow inversion ("on the left sits a mug")."""
 
+STRONG_VERBS = _STRONG | (
+    POSTURE
+    - _set(
+        "place park plant set stack pile hook tape pin nail clip tack bloom display spread cluster group line inset fix "
+        "center centre prop mount tuck roll"
+    )
+)
 PLACING = _set(
     "place put set lay position arrange hang mount attach pin prop stack pile park plant add install tuck drop"
 )
@@ -513,7 +522,7 @@ _S_SINGULAR = _set(
     "lens canvas atlas series species chess chaos gas bus christmas cosmos iris cactus circus compass harness "
     "mattress dress glass grass cypress hibiscus octopus walrus platypus rhinoceros tennis swiss canvas bus plus bias "
     "pancreas always news physics mathematics paris venus mars jesus lotus virus campus census focus bonus crocus "
-    "business kindness tigress stress cross boss moss class mass brass kiss loss toss press princess mess less process "
+    "business kindness tigress stress cross boss moss class mass brass kiss loss toss press thermos princess mess less process "
     "progress access success duchess hostess waitress actress goddess fortress hourglass eyeglass cutlass bass abyss "
     "this its his us yes is was has as"
 )
@@ -564,6 +573,10 @@ SURFACES = _set(
     "staircase hill dune rock log stump branch pier dock raft sink bathtub pillow cushion mattress hood table-top "
     "pegboard easel keyboard laptop book base tarp sandbox grass sand snow console piano bar hearth balcony"
 )
+FURNITURE_TOPS = _set(
+    "table tabletop desk desktop counter countertop shelf bench workbench tray board windowsill mantel mantelpiece "
+    "dresser blanket mat rug plate sideboard ledge"
+)
 CONTAINERS = _set(
     "box crate basket bowl cup mug glass vase jar bottle pot pan bucket bin bag sack backpack suitcase chest trunk "
     "drawer cabinet cupboard closet wardrobe fridge refrigerator oven microwave sink bathtub tub tank aquarium cage tent "
@@ -611,7 +624,7 @@ TIME_WORDS = _set(
 ABSTRACT = TIME_WORDS | _set(
     "style manner way fashion mood tone feeling emotion love hate fear joy happiness sadness anger peace war trouble "
     "danger detail details resolution quality quantity focus balance harmony contrast general particular addition "
-    "conclusion fact case effect result order search need charge control power pressure stress construction progress "
+    "conclusion fact case effect result order search need pressure stress construction progress "
     "process development production use action motion movement turn position condition state shape form "
     "theory practice principle concept idea thought mind memory dream imagination opinion belief view perspective sense "
     "secret silence noise sound music song voice language french term terms sentence story tale plot "
@@ -638,12 +651,12 @@ ABSTRACT = TIME_WORDS | _set(
     "poem performance meeting conference ceremony "
     "team squad committee government crowd society community population generation gaze eyes sight vision smile frown "
     "grin laughter expression pose gesture stance posture profile silhouette outline reflection harmony rhythm "
-    "flow vein spirit honor honour favor favour memory celebration preparation anticipation charge tune touch "
+    "flow vein spirit honor honour favor favour memory celebration preparation anticipation tune touch "
     "contact sync proximity reach vicinity distance meaning purpose accuracy precision stock trend topic internet web "
     " diet holiday trip journey tour way foot horseback alert edge "
     "ease glance average purpose credit loan cue top budget fly run go rise fall increase decrease "
     "verse prose detail fairness conjunction parallel tandem vogue flux limbo essence theme themes "
-    "rendering cgi vector lowlight backlight spotlight high-resolution close-up macro panorama portrait landscape mode "
+    "rendering cgi vector lowlight backlight spotlight high-resolution close-up macro mode "
     "angle zoom shutter aperture blur grain vignette filter ratio "
     "direction directions side sides end ends beginning middle centre center front back left right north south east "
     "west somewhere nowhere anywhere everywhere everything something nothing anything anyone someone everyone "
@@ -652,7 +665,7 @@ ABSTRACT = TIME_WORDS | _set(
     "cents dollars euros pounds bucks dollar euro pound kilometers kilometres miles kilograms calories minutes ages"
 )
 _ABSTRACT_KEEP = _set(
-    "station decoration illustration instrument apartment ornament basement pavement equipment city harness building "
+    "vanity advertisement statement sediment amenity magnet station decoration illustration instrument apartment ornament basement pavement equipment city harness building "
     "painting ceiling railing clothing fence entrance ambulance appliance ship spaceship battleship airship "
     "plantation monument compartment document garment cement tent vent reservation vegetation cushion pavilion lion "
     "onion button dandelion medallion intersection refreshment segment pigment electricity facility university "
@@ -755,7 +768,7 @@ def _verb_table() -> dict[str, tuple[int, str]]:
         add(participle, PARTICIPLE, lemma)
         add(ing, ING, lemma)
     # "lay" is the past of "lie" and a verb of its own; as an image caption word it means the posture.
-    table["lay"] = (FINITE | BASE, "lie")
+    table["lay"] = (FINITE, "lie")
     table["lays"] = (FINITE, "lie")
     table["laying"] = (ING, "lie")
     table["leaned"] = (FINITE | PARTICIPLE, "lean")
@@ -815,6 +828,8 @@ def lookup(word: str) -> Word:
             tags |= NOUN
         if tags & VERB and word not in ("lit", "broken", "worn", "open", "light", "torn"):
             tags &= ~(FINITE | BASE)
+    if word in PARTS and tags & ORD:
+        tags |= NOUN
     if word in ING_NOUNS:
         tags |= NOUN
     if tags:
@@ -849,7 +864,7 @@ def lookup(word: str) -> Word:
     if word.endswith("ly") and len(word) > 4:
         return Word(ADJ if word in LY_ADJECTIVES else NOUN if word in LY_NOUNS else ADV, "")
     if (
-        word.endswith(("ful", "ous", "less", "ible", "ish"))
+        word.endswith(("ful", "ous", "less", "ible"))
         and len(word) > 5
         and word not in ("dish", "fish", "handful")
     ):
@@ -899,6 +914,20 @@ def singular(noun: str) -> str:
 def is_plural(noun: str) -> bool:
     """Return whether a noun's form is a plural."""
     return noun in PLURAL_ONLY or singular(noun) != noun
+
+
+_HARD_ABSTRACT = TIME_WORDS | _set(
+    "style manner mood tone feeling atmosphere ambience ambiance vibe aesthetic resolution quality detail details "
+    "lighting effect theme palette scheme realism art minimalism definition color colors colour colours hue hues sense "
+    "way fashion weather condition conditions depth perspective order formation contrast composition love life care "
+    "success progress power energy time industry market system technique process service business health science"
+)
+
+
+@lru_cache(maxsize=8192)
+def is_abstract_compound(noun: str) -> bool:
+    """Return whether a name of several nouns with this head is abstract: "flat style", but not "sheet music"."""
+    return noun in _HARD_ABSTRACT
 
 
 @lru_cache(maxsize=8192)

@@ -93,7 +93,7 @@ def continues(tokens: list[Token], i: int) -> bool:
         ):
             return False  # "a butterfly near a lamp"
         return not is_verb_after_noun(tokens, i, plural=False, article="")
-    return bool(token.tags & lx.PARTICIPLE) and continues_after_participle(tokens, i)
+    return bool(token.tags & (lx.PARTICIPLE | lx.ING)) and continues_after_participle(tokens, i)
 
 
 def continues_after_participle(tokens: list[Token], i: int) -> bool:
@@ -109,7 +109,9 @@ def continues_after_participle(tokens: list[Token], i: int) -> bool:
     )
 
 
-def is_verb_after_noun(tokens: list[Token], i: int, *, plural: bool, article: str) -> bool:
+def is_verb_after_noun(
+    tokens: list[Token], i: int, *, plural: bool, article: str, coordinated: bool = False
+) -> bool:
     """Decide whether a word that may be noun or verb is the verb of the noun before it.
 
     Args:
@@ -117,15 +119,20 @@ def is_verb_after_noun(tokens: list[Token], i: int, *, plural: bool, article: st
         i: The word in doubt.
         plural: Whether the noun before it is a plural.
         article: Determiner of that noun's phrase.
+        coordinated: Whether "and" stands before that phrase, so that the verb may be a plural.
     """
     token = tokens[i]
     tags = token.tags
     if not tags & lx.FINITE:
         return False
-    if not tags & lx.NOUN:
-        return True
     third = not tags & lx.BASE
     follower = tokens[i + 1] if i + 1 < len(tokens) else None
+    if not tags & lx.NOUN:
+        if third or plural or coordinated or not article:
+            return True
+        if tags & lx.PARTICIPLE:  # past and plain form alike ("set", "put")
+            return not (follower is not None and follower.tags & (lx.BE | lx.HAVE | lx.AUX))
+        return False
     if third:
         if follower is not None and follower.tags & (lx.BE | lx.HAVE | lx.AUX):
             return False
@@ -133,7 +140,7 @@ def is_verb_after_noun(tokens: list[Token], i: int, *, plural: bool, article: st
             # "string lights hang", "two nightstands stand": the next word's being a verb makes this one a noun.
             return not (follower is not None and follower.tags & lx.FINITE and not follower.tags & lx.NOUN)
         return article in ("a", "an", "another", "each", "one") or _starts_object(tokens, i + 1)
-    if not plural:
+    if not (plural or coordinated):
         return False
     if token.lemma in lx.STRONG_VERBS:
         return True
@@ -232,20 +239,49 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
             attributes = phrase.attributes
             nouns, labels, last_plural = [], [], False
             continue
+        if text == "can" and _is_can(tokens, j):
+            nouns.append(text)
+            last_plural = False
+            j += 1
+            phrase.stop, phrase.end = j, token.end
+            continue
         if tags & (lx.PRONOUN | lx.BE | lx.HAVE | lx.AUX | lx.REL | lx.NEGATION) and not tags & lx.NUM:
             break
-        if nouns:
+        if nouns or (tags & lx.FINITE and not tags & lx.NOUN and _after_determiner(tokens, j, phrase)):
             if is_label(token, tokens, j):
                 phrase.label = token.raw if token.kind == WORD else ""
                 phrase.stop = j = j + 1
                 phrase.end = token.end
                 break
+            if tags & lx.ADJ and (not tags & lx.NOUN or text in lx.COLORS) and _noun_follows(tokens, j):
+                attributes.extend(nouns)  # "a cartoon red panda": what came before was no name yet
+                attributes.append(text)
+                nouns = []
+                j += 1
+                phrase.stop, phrase.end = j, token.end
+                continue
+            if tags & lx.FINITE and not tags & (lx.NOUN | lx.PREP | lx.ADJ):
+                if nouns and is_verb_after_noun(
+                    tokens, j, plural=last_plural, article=phrase.determiner, coordinated=_coordinated(tokens, phrase)
+                ):
+                    break  # else "a barbecue grill stands": the form does not agree, so it is no verb
+                nouns.append(text)
+                last_plural = lx.is_plural(text)
+                j += 1
+                phrase.stop, phrase.end = j, token.end
+                continue
             if not tags & lx.NOUN or tags & (lx.PREP | lx.CONJ | lx.DET | lx.ADV | lx.SUBORDINATOR):
                 if tags & lx.ORD and text in lx.COMPONENTS and text not in ("left", "right"):
                     pass  # "the chair back": a component named like a direction
                 else:
                     break
-            if is_verb_after_noun(tokens, j, plural=last_plural, article=phrase.determiner or _one(phrase)):
+            if is_verb_after_noun(
+                tokens,
+                j,
+                plural=last_plural,
+                article=phrase.determiner or _one(phrase),
+                coordinated=_coordinated(tokens, phrase),
+            ):
                 break
             if (
                 tags & lx.ING
@@ -266,8 +302,6 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                 and not tokens[j + 1].text == "of"
             ):
                 break  # "a curtain sways in": the article asks for a singular, so this is an unknown verb
-            if tags & lx.ADJ and not tags & lx.NOUN:
-                break
             nouns.append(text)
         elif (
             tags & lx.NUM
@@ -289,7 +323,9 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                 phrase.count, phrase.counted = number, True
                 if text == "twin":
                     phrase.plural = True
-        elif tags & lx.ORD and (j + 1 >= n or text in lx.ORDINALS or _label_follows(tokens, j)):
+        elif tags & lx.ORD and (
+            j + 1 >= n or text in lx.ORDINALS or phrase.determiner == "its" or _label_follows(tokens, j)
+        ):
             labels.append(text)
         elif tags & lx.ADV and not tags & (lx.NOUN | lx.ADJ):
             # "a brightly lit lamp": an adverb only if an adjective or participle follows.
@@ -371,6 +407,23 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
     return j
 
 
+def _after_determiner(tokens: list[Token], j: int, phrase: NounPhrase) -> bool:
+    """Return whether a noun must come at `j` ("a saw hangs"): an article or adjective stands right before."""
+    return j > phrase.first and bool(tokens[j - 1].tags & (lx.DET | lx.POSS | lx.ADJ)) and not tokens[j].tags & lx.ADJ
+
+
+def _coordinated(tokens: list[Token], phrase: NounPhrase) -> bool:
+    return phrase.first > 0 and tokens[phrase.first - 1].text == "and"
+
+
+def _is_can(tokens: list[Token], j: int) -> bool:
+    """Return whether "can" is the thing: no verb follows ("a watering can beside", not "a cat can jump")."""
+    if j + 1 >= len(tokens):
+        return True
+    follower = tokens[j + 1]
+    return not follower.tags & (lx.BASE | lx.NEGATION | lx.PRONOUN) and follower.text not in ("be", "also", "easily")
+
+
 def _one(phrase: NounPhrase) -> str:
     return "one" if phrase.counted and phrase.count == 1 else ""
 
@@ -426,6 +479,21 @@ def _label_follows(tokens: list[Token], j: int) -> bool:
     return continues(tokens, j + 1) or tokens[j + 1].tags & (lx.PARTICIPLE | lx.ING) != 0
 
 
+def _noun_follows(tokens: list[Token], j: int) -> bool:
+    """Return whether a plain noun (or an adjective and a noun) follows directly."""
+    for k in (j + 1, j + 2):
+        if k >= len(tokens) or tokens[k].kind != WORD:
+            return False
+        tags = tokens[k].tags
+        if tags & (lx.PREP | lx.DET | lx.ADV | lx.CONJ | lx.SUBORDINATOR | lx.BE | lx.HAVE | lx.AUX | lx.POSS):
+            return False
+        if tags & lx.NOUN and not tags & lx.ADJ:
+            return not is_verb_after_noun(tokens, k, plural=False, article="a")
+        if not tags & lx.ADJ:
+            return False
+    return False
+
+
 def continues_after_adjective(tokens: list[Token], j: int) -> bool:
     """Return whether the adjective at `j` is followed, over commas and "and", by more of its noun phrase."""
     n = len(tokens)
@@ -474,7 +542,10 @@ def _read_complements(tokens: list[Token], phrase: NounPhrase, depth: int) -> No
             or phrase.determiner == "such"
         ):
             return None
-    if phrase.owner is not None and phrase.head in lx.PARTS and depth < _DEPTH:
+    body = phrase.head in ("face", "head", "foot", "back", "front", "tip", "side")
+    if body and _belongs_to_person(phrase):
+        pass  # "his face", "the girl's head": parts of a body are things
+    elif phrase.owner is not None and phrase.head in lx.PARTS and depth < _DEPTH:
         phrase.part = " ".join([*([phrase.label] if phrase.label else []), *phrase.attributes, phrase.name])
         phrase.part = phrase.part.strip()
     elif (
@@ -561,6 +632,13 @@ def _read_complements(tokens: list[Token], phrase: NounPhrase, depth: int) -> No
         return phrase
     phrase.stop, phrase.end = inner.stop, inner.end
     return phrase
+
+
+def _belongs_to_person(phrase: NounPhrase) -> bool:
+    owner = phrase.owner
+    if isinstance(owner, NounPhrase):
+        return owner.head in lx.PERSONS or owner.head in lx.ANIMALS
+    return owner in ("his", "her", "their", "my", "your", "our")
 
 
 def _words_of(tokens: list[Token], inner: NounPhrase) -> list[str]:

@@ -37,15 +37,16 @@ from spatial_core.language.noun_phrases import NounPhrase
 from spatial_core.language.patterns import (
     AGENTLESS_BY,
     DIRECT,
-    DIRECTIONAL_OVER,
     NON_SPATIAL_IN,
     NON_SPATIAL_ON,
     NON_SPATIAL_OVER,
     NONE,
+    OPTIONAL,
     REQUIRED,
     VERB_PREPOSITION,
     Place,
     Trigger,
+    horizontal,
     join_directions,
     resolve_picture,
     resolve_place,
@@ -58,6 +59,7 @@ _MOTION = frozenset(
     "walk run drive travel stroll jog ride wander march hike sail cycle go come move look turn spin rotate fly swim skate "
     "search show drag carry".split()
 )
+_FILLING = frozenset("occupy fill dominate cover".split())
 _FIGHTING = frozenset(
     "fight play compete vote argue warn protest act work race go speak decide insure struggle win lose".split()
 )
@@ -68,8 +70,9 @@ _INTO = frozenset(
     "build set tuck carve insert embed stick plug fit wedge press cut recess sink inset".split()
 )
 _HORIZONTAL = frozenset(("left_of", "right_of"))
-_SHORT_PLACE = 24
-"""Characters below which a fronted place ("behind it, ...") says little without its subject."""
+_SEPARATORS = (COMMA, AND, WITH, BREAK, COLON, END, OTHER, ORDER)
+_SMALL_SUPPORTS = frozenset("stand tripod pedestal base stool saucer coaster easel hook hanger leash chain spike string".split())
+_OPPOSITE = {"left_of": "right_of", "right_of": "left_of"}
 _GROUP_RELATIONS = frozenset(("next_to", "near", "opposite", "facing", "aligned_with", "behind", "in_front_of", "above",
                               "on", "stacked_on", "under", "below", "leaning_against", "far_from"))  # fmt: skip
 
@@ -127,6 +130,10 @@ class _Clause:
         objects_at: Index of the chunk after the last anchor read.
         predicated: Whether the subject has its verb.
         fronted: Whether the subject came after its place.
+        void: Whether the subject is nothing that can be placed ("the light", "the mood").
+        several: Whether an inverted verb announces several subjects ("on the desk are ...").
+        objects: Direct objects of the last verb.
+        settled: Places already given to a subject, for the rest of a list after "are".
         relative: Whether a relative clause waits for its verb.
     """
 
@@ -147,6 +154,10 @@ class _Clause:
     predicated: bool = False
     fronted: bool = False
     relative: bool = False
+    void: bool = False
+    several: bool = False
+    objects: list[int] = field(default_factory=lambda: [])
+    settled: list[_Pending] = field(default_factory=lambda: [])
 
 
 class _Reader:
@@ -161,7 +172,8 @@ class _Reader:
         self.clause = _Clause()
         self.topic: list[int] = []
         self.last_anchors: list[int] = []
-        self.last_horizontal: list[int] = []
+        self.last_side: tuple[str, list[int], int] = ("", [], 0)
+        self.sentence = 0
         self.order: Chunk | None = None
         self.sentence_relations = 0
         self.viewer = False
@@ -228,16 +240,18 @@ class _Reader:
                 and " of " not in phrase.name
                 and head in ("light", "meter", "reflection", "yard")
             )
+        if " " in phrase.name and " of " not in phrase.name:
+            return not lx.is_abstract_compound(head)
         return not lx.is_abstract(head)
 
-    def _entities(self, k: int, topic: list[int]) -> list[int]:
+    def _entities(self, k: int, topic: list[int], placed: list[int] | None = None) -> list[int]:
         """Return the entities of the noun chunk `k`, resolving it on first use."""
         known = self._resolved.get(k)
         if known is not None:
             return known
         phrase = self.chunks[k].phrase
         assert phrase is not None
-        found = self.table.resolve(phrase, topic) if self._concrete(phrase) else []
+        found = self.table.resolve(phrase, topic, placed) if self._concrete(phrase) else []
         self._resolved[k] = found
         return found
 
@@ -290,10 +304,11 @@ class _Reader:
         clause = self.clause
         phrase = self.chunks[k].phrase
         assert phrase is not None
-        if self.order is not None and not clause.predicated and clause.expecting != "with":
-            return self._ordered_list(k)
+        if self.order is not None and clause.expecting != "with" and self._ordered_list(k):
+            return self.clause.run_end
         role = clause.expecting
         clause.expecting = ""
+        apposition = self._apposition(k)
         if clause.pending:
             role = "fronted"
         elif (
@@ -304,6 +319,9 @@ class _Reader:
             and not self._finite(k + 1)
         ):
             role = "with"  # "with a cup on the left and an open book on the right"
+        elif role == "" and clause.settled and self._continues_list(k):
+            clause.pending, clause.inverted = list(clause.settled), True
+            role = "fronted"
         elif (
             role == ""
             and clause.subjects
@@ -313,13 +331,22 @@ class _Reader:
             clause = self.clause
         stop_at_clause = role in ("object", "with") or (role == "fronted" and clause.inverted)
         run, after, joined = self._run(k, stop_at_clause=stop_at_clause)
+        if apposition:
+            run, after, joined = [k], k + 4, False
         topic = self._topic_for(phrase)
         found: list[int] = []
         for index in run:
             found.extend(e for e in self._entities(index, topic) if e not in found)
         self.table.group(found)
+        if apposition and found:
+            again = self.chunks[k + 2].phrase
+            assert again is not None
+            self._resolved[k + 2] = found
+            self.table.mention(found[0], (again.start, again.end))
         earlier = clause.run
         clause.run, clause.run_end, clause.joined = run, after, joined
+        if role == "":
+            clause.void = not found
         if role == "fronted":
             self._settle_pending(run, found)
             clause.subjects = found
@@ -335,6 +362,17 @@ class _Reader:
         clause.verb = None
         return after
 
+    def _apposition(self, k: int) -> bool:
+        """Return whether "seat A, a blue chair, is ..." says twice what it speaks of."""
+        if not (self._is(k + 1, COMMA) and self._is(k + 2, NOUN) and self._is(k + 3, COMMA) and self._finite(k + 4)):
+            return False
+        again = self.chunks[k + 2].phrase
+        return again is not None and again.determiner in ("a", "an", "the") and not again.label
+
+    def _continues_list(self, k: int) -> bool:
+        """Return whether the noun at `k` carries on "on the desk are a lamp, a mug to its right, and ..."."""
+        return k > 0 and self.chunks[k - 1].kind in (AND, COMMA) and not self._finite(k + 1)
+
     def _topic_for(self, phrase: NounPhrase) -> list[int]:
         clause = self.clause
         if clause.head:
@@ -347,11 +385,16 @@ class _Reader:
         verb = clause.verb
         subjects = clause.current or clause.subjects
         lemma = verb.lemma if verb is not None else ""
+        phrase = self.chunks[run[0]].phrase
+        assert phrase is not None
         if lemma == "be":
             if found:
                 clause.current = clause.base = found
                 if not clause.subjects:
                     clause.subjects = found
+            return
+        if lemma in _FILLING and subjects and phrase.part and verb is not None:
+            self._fill(run[0], verb, subjects, phrase)
             return
         direct = DIRECT.get(lemma) if verb is not None and not verb.passive else None
         if direct is not None and subjects and found and verb is not None:
@@ -375,6 +418,7 @@ class _Reader:
                         self._emit(relation, subjects, [entity], span, trigger)
         if not found:
             return
+        clause.objects = found
         person = bool(subjects) and self.table.is_person(subjects[-1])
         if not subjects:
             clause.subjects = found
@@ -382,6 +426,18 @@ class _Reader:
         elif not person or lemma in lx.PLACING or lemma in lx.PRESENTING - {"hold", "carry"}:
             clause.head = subjects
             clause.current = clause.base = found
+
+    def _fill(self, k: int, verb: Chunk, subjects: list[int], phrase: NounPhrase) -> None:
+        """Record "occupies the left side of the bench" as the place it is."""
+        words = phrase.part.replace("-", " ").split(" ")
+        place = Place("on", tuple(words[:-1]), words[-1], "the")
+        trigger = Trigger(verb.first, verb.stop, "", REQUIRED, "place", place=place, verbal=True)
+        anchor = self._anchor(trigger, [k], phrase)
+        if anchor is not None:
+            cue = self.tokens[verb.stop - 1]
+            pending = _Pending(trigger, anchor, "", False, cue.start, cue.end)
+            anchor.end = phrase.end
+            self._place(pending, subjects, k)
 
     def _holds(self, lemma: str, subjects: list[int], found: list[int]) -> bool:
         """Return whether a verb with a direct object states a relation of these things."""
@@ -401,6 +457,8 @@ class _Reader:
         piece = self.chunks[k]
         if clause.pending and not clause.subjects:
             clause.inverted = True
+            main = self.tokens[piece.stop - 1]
+            clause.several = main.text in ("are", "were") or bool(main.tags & lx.BASE)
         previous = self.chunks[k - 1] if k else None
         if piece.form == lx.FINITE and clause.subjects:
             if clause.relative:
@@ -433,7 +491,7 @@ class _Reader:
             clause.negated = False
 
     def _break(self, piece: Chunk) -> None:
-        if piece.kind == COLON and self.order is not None:
+        if self.order is not None and (piece.kind == COLON or piece.lemma == "as"):
             return
         if piece.lemma == "-":
             return
@@ -486,6 +544,7 @@ class _Reader:
 
     def _end_sentence(self) -> None:
         self._new_clause()
+        self.sentence += 1
         self.order = None
         if self.viewer and self.sentence_relations < len(self.relations):
             for index in range(self.sentence_relations, len(self.relations)):
@@ -503,70 +562,95 @@ class _Reader:
         assert trigger is not None
         previous = self.chunks[k - 1] if k else None
         verb = clause.verb if clause.verb is not None and previous is clause.verb else None
-        separated = previous is None or previous.kind in (COMMA, AND, WITH, BREAK, COLON, END, OTHER, ORDER)
-        starts = not (clause.current or clause.subjects) or (
+        relation, inverse, start = self._refined(k, trigger, verb)
+        after = k + 1
+        if self._is(after, WHICH):
+            anchor = _Anchor(self._antecedent(k))
+            if anchor.entities and self._sound(trigger, relation, None, verb, anchor):
+                self._start_relative(trigger, anchor, relation, inverse, start)
+            return after + 1
+        anchored = trigger.needs == REQUIRED or (trigger.needs != NONE and self._anchor_follows(trigger, after))
+        if anchored and not self._is(after, NOUN):
+            return after
+        separated = previous is None or previous.kind in _SEPARATORS
+        starts = not (clause.current or clause.subjects or clause.void) or (
             clause.expecting == "with" and not clause.current
         )
-        relation, inverse = trigger.relation, trigger.inverse
+        run: list[int] = []
+        previous_anchors = list(clause.anchors)
+        if anchored:
+            run, after = self._anchor_run(trigger, relation, after, fronted=separated or starts)
+        owned = starts and bool(clause.pending) and self._follows_new_anchor(k)
+        if not anchored and trigger.needs == OPTIONAL and trigger.place is None and starts and clause.pending:
+            if clause.objects_at == k:
+                return after  # "on the shelf below, ...": says which shelf
+        fronted = not owned and (starts or (separated and self._fronted(after, previous)))
+        if fronted and not starts:
+            self._front()
+            clause = self.clause
+        if run:
+            first = self.chunks[run[0]].phrase
+            assert first is not None
+            anchor = self._anchor(trigger, run, first)
+            if anchor is not None and not self._sound(trigger, relation, first, verb, anchor):
+                anchor = None
+        else:
+            anchor = self._implied_anchor(trigger, verb, previous)
+        if anchor is not None:
+            trigger_end = self.tokens[trigger.stop - 1].end
+            anchor.end = max(anchor.end, trigger_end)
+            if fronted and previous is not None and previous.kind == VERB and previous.lemma in lx.POSTURE:
+                start = min(start, self.tokens[previous.stop - 1].start)
+            pending = _Pending(trigger, anchor, relation, inverse, start, trigger_end)
+            if owned:
+                self._place(pending, clause.pending[-1].anchor.entities[-1:], k)
+            elif fronted:
+                clause.pending.append(pending)
+            elif relation == "on" and clause.objects_at == k and anchor.head in _SMALL_SUPPORTS and clause.anchors:
+                self._place(pending, previous_anchors[-1:], k)  # "behind a globe on a brass stand"
+            else:
+                group = self._narrowed(clause.current, anchor, k)
+                if clause.objects and any(e in group or self.table.whole(e) in group for e in anchor.entities):
+                    group = clause.objects  # "a horse pulling a trolley behind it"
+                if group:
+                    self._place(pending, group, k)
+        clause.objects_at = after
+        clause.verb = None
+        if clause.expecting == "object" or clause.current:
+            clause.expecting = ""
+        return after
+
+    def _antecedent(self, k: int) -> list[int]:
+        """Return what "on which" at chunk `k` speaks of: the noun right before it."""
+        j = k - 2 if self.chunks[k - 1].kind == COMMA else k - 1
+        found = self._resolved.get(j, []) if j >= 0 else []
+        clause = self.clause
+        return found[-1:] or clause.anchors[-1:] or clause.current[-1:] or clause.subjects[-1:]
+
+    def _refined(self, k: int, trigger: Trigger, verb: Chunk | None) -> tuple[str, bool, int]:
+        """Return a trigger's relation, whether it is inverse, and its start, once the verb before it is known."""
         start = self.tokens[trigger.first].start
         if verb is not None:
             word = self.tokens[trigger.stop - 1].text if trigger.stop - trigger.first == 1 else trigger.word
             refined = VERB_PREPOSITION.get((verb.lemma, word))
             if refined is not None and (verb.lemma != "mount" or self._hangs_on_wall(k + 1)):
-                relation, inverse = refined
-                start = self.tokens[self._verb_start(verb)].start
-        after = k + 1
-        group: list[int] = []
-        if self._is(after, WHICH):
-            anchor = _Anchor(list(clause.anchors[-1:] or clause.current[-1:] or clause.subjects[-1:]))
-            if anchor.entities and self._sound(trigger, relation, None, verb, anchor):
-                self._start_relative(trigger, anchor, relation, inverse, start)
-            return after + 1
-        if trigger.needs == REQUIRED or (trigger.needs != NONE and self._anchor_follows(trigger, after)):
-            if not self._is(after, NOUN):
-                return after
-            fronted = (separated or starts) and previous is not None or previous is None
-            run, after = self._anchor_run(trigger, relation, after, fronted=bool(fronted))
-            phrases = [self.chunks[index].phrase for index in run]
-            first = phrases[0]
-            assert first is not None
-            anchor = self._anchor(trigger, run, first)
-            if anchor is None or not self._sound(trigger, relation, first, verb, anchor):
-                clause.verb = None
-                clause.objects_at = after
-                clause.expecting = (
-                    clause.expecting if clause.expecting == "with" and not clause.current else ""
-                )
-                return after
-        else:
-            anchor = self._implied_anchor(trigger, verb, previous)
-            if anchor is None:
-                clause.verb = None
-                return after
-        trigger_end = self.tokens[trigger.stop - 1].end
-        anchor.end = max(anchor.end, trigger_end)
-        pending = _Pending(trigger, anchor, relation, inverse, start, trigger_end)
-        clause.objects_at = after
-        group = clause.current
-        if starts:
-            clause.pending.append(pending)
-        elif separated and self._fronted(after, previous):
-            in_with = clause.expecting == "with"
-            self._new_clause()
-            clause = self.clause
-            if in_with:
-                clause.expecting = "with"
-            clause.pending.append(pending)
-        elif group:
-            self._place(pending, self._narrowed(group, anchor, k), k)
-        clause.verb = None
-        if clause.expecting == "object":
-            clause.expecting = ""
-        return after
+                return (*refined, self.tokens[verb.stop - 1].start)
+        return trigger.relation, trigger.inverse, start
 
-    def _verb_start(self, verb: Chunk) -> int:
-        """Return the token where a verb group's main verb starts, "is" left out."""
-        return verb.stop - 1
+    def _follows_new_anchor(self, k: int) -> bool:
+        """Return whether the chunk before `k` is an anchor named for the first time ("on a stand behind ...")."""
+        if self.clause.objects_at != k or not self.clause.pending[-1].anchor.entities:
+            return False
+        phrase = self.chunks[k - 1].phrase
+        return phrase is not None and not (phrase.definite or phrase.pronoun or phrase.owner is not None)
+
+    def _front(self) -> None:
+        """Start a clause with a place in front, within a "with" phrase if one is open."""
+        head = self.clause.head if self.clause.expecting == "with" else []
+        self._new_clause()
+        if head:
+            self.clause.expecting = "with"
+            self.clause.head = head
 
     def _hangs_on_wall(self, k: int) -> bool:
         if not self._is(k, NOUN):
@@ -604,9 +688,10 @@ class _Reader:
         phrase = self.chunks[k].phrase
         assert phrase is not None
         if relation == "between":
-            if self._is(k + 1, AND) and self._is(k + 2, NOUN):
+            several = phrase.plural and (phrase.counted or phrase.definite)
+            if self._is(k + 1, AND) and self._is(k + 2, NOUN) and not (several and self._finite(k + 3)):
                 return [k, k + 2], k + 3
-            if self._is(k + 1, COMMA) and self._is(k + 2, AND) and self._is(k + 3, NOUN):
+            if not several and self._is(k + 1, COMMA) and self._is(k + 2, AND) and self._is(k + 3, NOUN):
                 return [k, k + 3], k + 4
             if not (phrase.plural or phrase.pronoun):
                 run, after, joined = self._run(k, stop_at_clause=True)
@@ -662,7 +747,7 @@ class _Reader:
             )
             found = []
             for index in run:
-                found.extend(e for e in self._entities(index, topic) if e not in found)
+                found.extend(e for e in self._entities(index, topic, clause.current) if e not in found)
             if len(run) > 1:
                 self.table.group(found)
         if not found:
@@ -674,18 +759,19 @@ class _Reader:
     def _pronoun_topic(self, trigger: Trigger, pronoun: str) -> list[int]:
         """Return what a pronoun after this trigger most likely points at."""
         clause = self.clause
+        other_side = self._other_side(trigger.place) if trigger.owner is not None else []
+        if other_side:
+            return other_side
         if clause.head and clause.current != clause.head:
             topic = clause.head
         elif clause.fronted and len(clause.run) > 1 and len(clause.subjects) > 1:
             topic = clause.subjects[-2:-1]
         else:
             placed = clause.current
-            topic = clause.subjects if clause.subjects and clause.subjects != placed else []
-            topic = topic or self.topic
-            if placed and placed == clause.subjects and trigger.first > 0 and self.topic:
-                topic = self.topic
-            if not topic:
-                topic = clause.subjects
+            if placed and placed == clause.subjects:
+                topic = clause.anchors or self.topic
+            else:
+                topic = clause.subjects or self.topic
         if pronoun in ("it", "its") and topic and trigger.word in ("on", "atop", "in", "inside"):
             # "A woman sits by a table. On it ...": the pronoun wants something that can hold things.
             wanted = lx.SURFACES if trigger.word in ("on", "atop") else lx.CONTAINERS
@@ -694,6 +780,16 @@ class _Reader:
                     if entities and self.table.head(entities[-1]) in wanted:
                         return entities[-1:]
         return topic
+
+    def _other_side(self, place: Place | None) -> list[int]:
+        """Return what the last thing was put to the left of, for a place to the right, and the other way round."""
+        if place is None:
+            return []
+        relation, anchors, sentence = self.last_side
+        side = horizontal(place)
+        if not side or not anchors or self.sentence - sentence > 1 or _OPPOSITE[relation] != f"{side}_of":
+            return []
+        return [] if any(e in self.clause.current for e in anchors) else list(anchors)
 
     def _is_picture(self, phrase: NounPhrase) -> bool:
         if (
@@ -790,7 +886,7 @@ class _Reader:
             elif trigger.owner in ("your", "my", "our"):
                 return _Anchor([], picture=True, head="viewer")
             else:
-                found = self.table.pronoun(trigger.owner, self._pronoun_topic(trigger, trigger.owner))
+                found = self.table.pronoun(trigger.owner, self._pronoun_topic(trigger, trigger.owner), clause.current)
             if not found:
                 return None
             clause.anchors = found
@@ -835,9 +931,8 @@ class _Reader:
                 return _Anchor(list(clause.head), head=noun)
             return _Anchor([], picture=True)
         if place.preposition in ("to", "toward", "towards") and (sideways or head in ("side", "sides")):
-            found = (
-                self.last_horizontal or self.topic or [e for e in clause.subjects if e not in clause.current]
-            )
+            found = self._other_side(place) or self.topic
+            found = found or [e for e in clause.subjects if e not in clause.current]
             found = [e for e in found if e not in clause.current]
             if found:
                 return _Anchor(list(found), head=self.table.head(found[-1]))
@@ -859,6 +954,9 @@ class _Reader:
             "rear",
             "front",
         ):
+            surface = self.table.surface
+            if head not in ("corner", "corners", "back", "rear", "front") and surface and place.preposition != "to":
+                return _Anchor(list(surface), head=self.table.head(surface[-1]))
             if resolve_picture(place) and (head not in ("back", "rear", "front") or not self.table.room):
                 return _Anchor([], picture=True)
             room = self.table.room
@@ -913,6 +1011,7 @@ class _Reader:
     def _settle_pending(self, run: list[int], found: list[int]) -> None:
         clause = self.clause
         pendings, clause.pending = clause.pending, []
+        clause.settled = pendings if clause.several else []
         first, last = self.chunks[run[0]], self.chunks[run[-1]]
         for position, pending in enumerate(pendings):
             end = pending.anchor.end
@@ -972,6 +1071,11 @@ class _Reader:
             for name in resolve_picture(place):
                 for subject in subjects:
                     self._emit(name, [subject], [], span, cue, trigger.modifier, frame=self._frame(anchor))
+            return
+        if place is not None and "and" in place.words and len(subjects) == 2 and place.head in ("left", "right"):
+            first, second = (_side_of(place.words[0]), f"{place.head}_of")
+            for name, subject in ((first, subjects[0]), (second, subjects[1])):  # "... respectively"
+                self._relate(name, False, [subject], anchor.entities, span, cue, "", trigger.modifier)
             return
         if place is not None:
             names, part = resolve_place(place, anchor.head)
@@ -1050,7 +1154,7 @@ class _Reader:
                     self._emit(relation, [subject], [entity], span, cue, modifier, part=part)
         self.last_anchors = list(objects)
         if relation in _HORIZONTAL:
-            self.last_horizontal = list(objects)
+            self.last_side = (relation, list(objects), self.sentence)
 
     def _emit(
         self,
@@ -1086,42 +1190,35 @@ class _Reader:
     # -------------------------------------------------------------------------------------- ordered lists
 
     def _ordered(self, k: int) -> int:
-        """Handle "from left to right": the list follows, or has just been read."""
+        """Handle "from left to right": the list has just been read, or follows."""
         clause = self.clause
-        j = k + 1
-        while self._is(j, COLON, COMMA, OTHER, BREAK):
-            j += 1
-        follows = self._is(j, NOUN) and (j > k + 1 or not clause.current)
-        if follows or (self._is(j, VERB) and not clause.current):
-            self.order = self.chunks[k]
-            if clause.subjects:
-                self.topic = list(clause.subjects)
-            self.clause = _Clause()
-            return j
-        if len(clause.run) > 1 and clause.current:
+        if len(clause.run) > 1 and clause.current and not self._is(k + 1, COLON):
             self._chain(self.chunks[k], clause.run, clause.current)
+        else:
+            self.order = self.chunks[k]
         return k + 1
 
-    def _ordered_list(self, k: int) -> int:
-        piece, self.order = self.order, None
+    def _ordered_list(self, k: int) -> bool:
+        """Take the list that starts at noun chunk `k` as the one announced; False if there is no list here."""
+        piece = self.order
         assert piece is not None
         run, after, joined = self._run(k, stop_at_clause=False)
+        if len(run) == 1:
+            return False
+        self.order = None
+        if self.clause.subjects:
+            self._new_clause()
         clause = self.clause
-        if len(run) == 1 and self._finite(after):
-            self.order = (
-                piece  # "From left to right, the shelf holds A, B and C": the list comes after the verb
-            )
-            found = self._entities(k, self.topic)
-            clause.subjects = clause.current = clause.base = found
-            return after
         found: list[int] = []
         for index in run:
             found.extend(e for e in self._entities(index, self.topic) if e not in found)
         self.table.group(found)
-        clause.subjects = clause.current = clause.base = found
         clause.run, clause.run_end, clause.joined = run, after, joined
+        if clause.pending:
+            self._settle_pending(run, found)
+        clause.subjects = clause.current = clause.base = found
         self._chain(piece, run, found)
-        return after
+        return True
 
     def _chain(self, piece: Chunk, run: list[int], found: list[int]) -> None:
         relation, backwards = order_of(piece)
@@ -1132,6 +1229,10 @@ class _Reader:
         span = (min(cue[0], first.start), max(cue[1], last.end))
         for position, (left, right) in enumerate(zip(ordered, ordered[1:], strict=False)):
             self._emit(relation, [left], [right], span, cue, order=position)
+
+
+def _side_of(word: str) -> str:
+    return "left_of" if word.startswith("left") else "right_of"
 
 
 def _with_frame(relation: Relation, frame: str) -> Relation:

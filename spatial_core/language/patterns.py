@@ -89,8 +89,8 @@ def _add(phrases: str, relation: str, needs: int, word: str = "") -> None:
 
 _add("left of|to left of|on left of", "left_of", REQUIRED)
 _add("right of|to right of|on right of", "right_of", REQUIRED)
-_add("in front of|in the front of|ahead of|out front of", "in_front_of", REQUIRED)
-_add("in front", "in_front_of", OPTIONAL)
+_add("in front of|in the front of|ahead of|out front of", "in_front_of", REQUIRED, "front")
+_add("in front", "in_front_of", OPTIONAL, "front")
 _add("in back of|in the rear of|to the rear of|to the back of|at the rear of", "behind", REQUIRED)
 _add("behind", "behind", OPTIONAL)
 _add("beyond", "behind", REQUIRED)
@@ -140,7 +140,7 @@ _add(
     "near",
 )
 _add("nearby|close by", "near", OPTIONAL, "nearby")
-_add("at the feet of|at the foot of", "near", REQUIRED, "near")
+_add("at the feet of", "near", REQUIRED, "near")
 _add(
     "close together|nestled together|huddled together|clustered together|grouped together",
     "near",
@@ -369,7 +369,7 @@ def match_place(tokens: list[Token], i: int) -> Trigger | None:
             and tokens[j + 1].text in ("left", "right", "bottom", "back")
         ):
             # "on the left and right sides"
-            if j + 2 < n and tokens[j + 2].text in ("side", "sides", "edges", "ends"):
+            if j + 2 >= n or tokens[j + 2].text in ("side", "sides", "edges", "ends", "of", "respectively", ",", "."):
                 words.append("and")
                 j += 1
     if not words or words[-1] not in _PLACE_HEADS:
@@ -463,6 +463,10 @@ def _carries_on(tokens: list[Token], j: int) -> bool:
     return continues(tokens, j)
 
 
+TRIGGER_STARTS = frozenset(_PHRASES) | _PLACE_PREPOSITIONS | lx.MODIFIERS
+"""Words that relation words can start with."""
+
+
 def match_trigger(tokens: list[Token], i: int, has_possessive: bool) -> Trigger | None:
     """Return the longest relation words that start at token `i`, modifiers in front included."""
     n = len(tokens)
@@ -489,7 +493,7 @@ def _match(tokens: list[Token], i: int, has_possessive: bool) -> Trigger | None:
     token = tokens[i]
     fixed = _phrase(tokens, i)
     place = match_place(tokens, i) if token.text in _PLACE_PREPOSITIONS else None
-    if place is not None and (fixed is None or place.stop >= fixed.stop):
+    if place is not None and (fixed is None or place.stop > fixed.stop):
         return place
     if has_possessive and token.text in _PLACE_PREPOSITIONS:
         owned = _owned_place(tokens, i)
@@ -596,6 +600,8 @@ def resolve_place(place: Place, anchor: str) -> tuple[tuple[str, ...], str]:
         anchor: Head noun of the anchor, singular.
     """
     head, preposition = place.head, place.preposition
+    if preposition == "against":
+        return ("leaning_against",), place.part
     across, along = horizontal(place), vertical(place)
     surface, container = anchor in lx.SURFACES, anchor in lx.CONTAINERS or anchor in lx.PLACES
     support = "on" if surface and anchor not in lx.ROOMS else "inside" if container else "on"
@@ -614,6 +620,8 @@ def resolve_place(place: Place, anchor: str) -> tuple[tuple[str, ...], str]:
     if head in _REGION:
         return (support,), place.part
     if head in ("left", "right"):
+        if "and" in place.words:
+            return ("left_of", "right_of"), ""
         if along:
             return _sides(across, along, to=True)
         return (f"{across}_of",), ""
@@ -715,6 +723,9 @@ _verbs("flank", "by with", "between")
 _verbs("cover top crown cap drape", "with by in", "on", True)
 _verbs("fill pack load stuff", "with", "inside", True)
 _verbs("join", "by", "next_to")
+_verbs("drape spread lay throw fold sling sprawl lie toss", "over across", "on")
+_verbs("lie rest stretch place drape sprawl spread scatter", "across", "on")
+_verbs("string stretch strung", "between", "between")
 _verbs("sandwich wedge squeeze", "between", "between")
 _verbs("dwarf", "by", "smaller_than")
 _verbs("support hold", "by", "on")
@@ -734,6 +745,7 @@ DIRECT: dict[str, tuple[str, bool]] = {
     "occlude": ("hidden_by", True),
     "conceal": ("hidden_by", True),
     "block": ("hidden_by", True),
+    "carry": ("on", True),
     "touch": ("next_to", False),
     "overlook": ("facing", False),
     "dwarf": ("larger_than", False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from spatial_core.language.lexicon import lookup
+from spatial_core.language.lexicon import NOUN, lookup
 
 WORD, MARK, QUOTE = 0, 1, 2
 
@@ -21,6 +21,7 @@ _ENDS = frozenset(".!?\u3002")
 _ABBREVIATIONS = frozenset("no mr mrs ms dr st vs approx fig e.g i.e prof jr sr inc ft".split())
 _OPENING = {'"': '"', "\u201c": "\u201d", "\u00ab": "\u00bb", "\u2018": "\u2019", "'": "'"}
 _LONGEST_QUOTE = 400
+_LABELS = frozenset("AI")
 
 
 @dataclass(slots=True)
@@ -141,6 +142,8 @@ def tokenize(text: str) -> list[Token]:
             follower = tokens[index + 1] if index + 1 < len(tokens) else None
             token.ends = follower is None or (follower.kind == WORD and follower.raw[0].isupper())
     for previous, token in zip(tokens, tokens[1:], strict=False):
+        if token.raw in _LABELS and previous.kind == WORD and not previous.ends and previous.raw[0].islower():
+            token.tags = NOUN  # "seat A": a label, no article
         if "\n" in text[previous.end : token.start] and token.raw[0].isupper():
             previous.ends = True
     return tokens
