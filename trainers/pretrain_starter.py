@@ -32,6 +32,7 @@ from spatial_core.images import patchify
 from spatial_core.packing import PackedRows, Row, pack
 from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
 from spatial_core.vision_language import forward_packed, gather_readouts
+from spatial_trainers.plain_attention import PlainAttention
 from spatial_trainers.question_data import Question, QuestionSampler
 from spatial_trainers.scene_cache import SceneCache
 from spatial_trainers.starter_model import save_backbone, starter_config, train_tokenizer
@@ -46,20 +47,21 @@ class PretrainSettings:
 
     cache: str
     output: str
-    steps: int = 12000
+    steps: int = 1600
     batch_size: int = 48
     questions: int = 14
     lr: float = 2e-3
-    warmup: int = 200
+    warmup: int = 100
     cooldown: float = 0.35
     weight_decay: float = 0.05
     prompt_first: float = 0.25
     ground_weight: float = 1.0
     patch_weight: float = 0.5
-    ema: float = 0.998
+    ema: float = 0.995
     seed: int = 0
     vocab_size: int = 1536
-    save_every: int = 250
+    held_out_family: str = "aligned_with"
+    save_every: int = 100
 
 
 class DenseHeads(nn.Module):
@@ -132,7 +134,7 @@ class Pretrainer:
 
     def losses(self, batch: Batch) -> tuple[Tensor, dict[str, float], Tensor]:
         """Return the loss, its parts for the log, and the answers' logits `[B, R]`."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), PlainAttention():
             hidden = forward_packed(self.backbone, batch.packed, batch.pixel_values, batch.grid_thw)
             readouts = gather_readouts(hidden, batch.packed.branch_readouts)
             words = self.model.lm_head.weight[[self.yes, self.no]]
@@ -368,7 +370,7 @@ def run(settings: PretrainSettings) -> None:
     out = Path(settings.output)
     out.mkdir(parents=True, exist_ok=True)
     train, held_out = SceneCache(settings.cache, "train"), SceneCache(settings.cache, "validation")
-    sampler = QuestionSampler()
+    sampler = QuestionSampler(held_out_family=settings.held_out_family)
     if (out / "tokenizer.json").is_file():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
     else:

@@ -25,7 +25,6 @@ Pieces = tuple[tuple[str, int | None], ...]
 WALL, FLOOR = MAX_OBJECTS, MAX_OBJECTS + 1
 # The relations that prompts use most are asked about more often.
 _BASIC = ("left_of", "right_of", "above", "below", "on", "under", "in_front_of", "behind", "next_to")
-_WEIGHTS = np.array([2.0 if name in _BASIC else 1.0 for name in FAMILIES])
 
 
 @dataclass(frozen=True)
@@ -70,14 +69,17 @@ class QuestionSampler:
 
     families: tuple[str, ...] = FAMILIES
 
-    def __init__(self, *, split: Split = "train", absent: float = 0.04):
+    def __init__(self, *, split: Split = "train", held_out_family: str = "", absent: float = 0.04):
         """Keep settings.
 
         Args:
             split: Only combinations of kinds and relation of this split are asked about.
+            held_out_family: A relation that is never asked about.
             absent: Share of questions about a thing that is not in the picture.
         """
         self.split = split
+        weights = np.array([0.0 if name == held_out_family else 2.0 if name in _BASIC else 1.0 for name in FAMILIES])
+        self._weights = weights / weights.sum()
         self.absent = absent
 
     @cached_property
@@ -132,7 +134,7 @@ class QuestionSampler:
         names = self.names(scenes, i, rng)
         asked: list[Question] = []
         pool: dict[tuple[int, int], np.ndarray] = {}
-        order = rng.choice(len(FAMILIES), size=8 * count, p=_WEIGHTS / _WEIGHTS.sum())
+        order = rng.choice(len(FAMILIES), size=8 * count, p=self._weights)
         for family in order.tolist():
             # A yes has fewer candidates than a no and is not always to be had; this evens them out.
             answer = int(rng.random() < 0.63)
