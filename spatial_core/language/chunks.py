@@ -250,9 +250,7 @@ def _next(
     if text.endswith("self") or text.endswith("selves"):
         if after_noun or previous is None or previous.kind == VERB:
             return None
-    if tags & (
-        lx.PREP | lx.ADV | lx.ORD | lx.ADJ | lx.NOUN | lx.ING | lx.PARTICIPLE | lx.NUM | lx.SUBORDINATOR
-    ):
+    if text in TRIGGER_STARTS:
         trigger = match_trigger(tokens, i, has_possessive)
         if trigger is not None and not _inside_phrase(tokens, trigger):
             return _trigger_chunk(tokens, trigger, chunks)
@@ -390,7 +388,8 @@ def _is_verb(tokens: list[Token], i: int, previous: Chunk | None, sentence_start
         and tags & lx.BASE
         and token.lemma in lx.POSTURE
     ):
-        return follower is not None and bool(follower.tags & (lx.DET | lx.NUM))
+        allowed = lx.DET | lx.NUM | (lx.PREP if previous.kind == COMMA else 0)
+        return follower is not None and bool(follower.tags & allowed)
     if previous is not None and previous.kind == AND and tags & lx.FINITE and follower is not None:
         return token.lemma in lx.STRONG_VERBS and bool(follower.tags & (lx.PREP | lx.DET | lx.POSS))
     return False

@@ -260,7 +260,7 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                 j += 1
                 phrase.stop, phrase.end = j, token.end
                 continue
-            if tags & lx.FINITE and not tags & (lx.NOUN | lx.PREP | lx.ADJ):
+            if tags & lx.FINITE and not tags & (lx.NOUN | lx.PREP | lx.ADJ) and text not in lx.MODIFIERS:
                 if nouns and is_verb_after_noun(
                     tokens, j, plural=last_plural, article=phrase.determiner, coordinated=_coordinated(tokens, phrase)
                 ):
@@ -289,7 +289,7 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                 and not (text in lx.ING_NOUNS and not _verbal(tokens, j))
             ):
                 break
-            if tags & lx.PARTICIPLE:
+            if tags & lx.PARTICIPLE and not (tags & lx.BASE and _ends_name(tokens, j)):
                 break
             if (
                 text.endswith("s")
@@ -348,7 +348,7 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                     continue
             break
         elif tags & (lx.ING | lx.PARTICIPLE) and not (text in lx.ING_NOUNS and not continues(tokens, j + 1)):
-            following = continues(tokens, j + 1) or (
+            following = continues(tokens, j + 1) or tokens[min(j + 1, n - 1)].text in ("can", "cans") or (
                 j + 1 < n and tokens[j + 1].tags & lx.ING and continues(tokens, j + 2)
             )
             if not following:
@@ -414,6 +414,14 @@ def _after_determiner(tokens: list[Token], j: int, phrase: NounPhrase) -> bool:
 
 def _coordinated(tokens: list[Token], phrase: NounPhrase) -> bool:
     return phrase.first > 0 and tokens[phrase.first - 1].text == "and"
+
+
+def _ends_name(tokens: list[Token], j: int) -> bool:
+    """Return whether "set" or "cut" at `j` ends a name: "a train set is ...", not "a table set for two"."""
+    if j + 1 >= len(tokens):
+        return True
+    follower = tokens[j + 1]
+    return follower.kind == MARK or bool(follower.tags & (lx.BE | lx.HAVE | lx.AUX | lx.FINITE | lx.CONJ))
 
 
 def _is_can(tokens: list[Token], j: int) -> bool:

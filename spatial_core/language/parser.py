@@ -72,6 +72,7 @@ _INTO = frozenset(
 _HORIZONTAL = frozenset(("left_of", "right_of"))
 _SEPARATORS = (COMMA, AND, WITH, BREAK, COLON, END, OTHER, ORDER)
 _SMALL_SUPPORTS = frozenset("stand tripod pedestal base stool saucer coaster easel hook hanger leash chain spike string".split())
+_BENEATH = frozenset(("under", "below", "above", "inside"))
 _OPPOSITE = {"left_of": "right_of", "right_of": "left_of"}
 _GROUP_RELATIONS = frozenset(("next_to", "near", "opposite", "facing", "aligned_with", "behind", "in_front_of", "above",
                               "on", "stacked_on", "under", "below", "leaning_against", "far_from"))  # fmt: skip
@@ -174,6 +175,7 @@ class _Reader:
         self.last_anchors: list[int] = []
         self.last_side: tuple[str, list[int], int] = ("", [], 0)
         self.sentence = 0
+        self.position = 0
         self.order: Chunk | None = None
         self.sentence_relations = 0
         self.viewer = False
@@ -188,6 +190,7 @@ class _Reader:
         k = 0
         n = len(self.chunks)
         while k < n:
+            self.position = k
             piece = self.chunks[k]
             kind = piece.kind
             if kind == NOUN:
@@ -229,6 +232,8 @@ class _Reader:
             return True
         if phrase.determiner == "no":
             return False
+        if phrase.part:
+            return True  # the whole decides
         if not phrase.name:
             return True
         head = phrase.head
@@ -759,7 +764,7 @@ class _Reader:
     def _pronoun_topic(self, trigger: Trigger, pronoun: str) -> list[int]:
         """Return what a pronoun after this trigger most likely points at."""
         clause = self.clause
-        other_side = self._other_side(trigger.place) if trigger.owner is not None else []
+        other_side = self._other_side(trigger.place) if pronoun else []
         if other_side:
             return other_side
         if clause.head and clause.current != clause.head:
@@ -769,7 +774,9 @@ class _Reader:
         else:
             placed = clause.current
             if placed and placed == clause.subjects:
-                topic = clause.anchors or self.topic
+                # "the pen lies parallel to the ruler, just above it", but "lies on the ground beside it"
+                near = self.chunks[self.position - 1].kind == COMMA or not self.topic
+                topic = (clause.anchors if near else self.topic) or self.topic or clause.anchors
             else:
                 topic = clause.subjects or self.topic
         if pronoun in ("it", "its") and topic and trigger.word in ("on", "atop", "in", "inside"):
@@ -779,6 +786,10 @@ class _Reader:
                 for entities in (clause.anchors, self.last_anchors):
                     if entities and self.table.head(entities[-1]) in wanted:
                         return entities[-1:]
+        if pronoun in ("it", "its") and topic and self.table.is_person(topic[-1]) and trigger.relation in _BENEATH:
+            for entities in (clause.anchors, self.last_anchors):
+                if entities and self.table.head(entities[-1]) in lx.SURFACES:
+                    return entities[-1:]
         return topic
 
     def _other_side(self, place: Place | None) -> list[int]:
@@ -1202,6 +1213,7 @@ class _Reader:
         """Take the list that starts at noun chunk `k` as the one announced; False if there is no list here."""
         piece = self.order
         assert piece is not None
+        announced = self.clause.subjects
         run, after, joined = self._run(k, stop_at_clause=False)
         if len(run) == 1:
             return False
@@ -1216,7 +1228,8 @@ class _Reader:
         clause.run, clause.run_end, clause.joined = run, after, joined
         if clause.pending:
             self._settle_pending(run, found)
-        clause.subjects = clause.current = clause.base = found
+        clause.subjects = announced or found  # "four bottles, from front to back A, B, C, stand ..."
+        clause.current = clause.base = found
         self._chain(piece, run, found)
         return True
 

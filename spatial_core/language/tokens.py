@@ -142,7 +142,7 @@ def tokenize(text: str) -> list[Token]:
             follower = tokens[index + 1] if index + 1 < len(tokens) else None
             token.ends = follower is None or (follower.kind == WORD and follower.raw[0].isupper())
     for previous, token in zip(tokens, tokens[1:], strict=False):
-        if token.raw in _LABELS and previous.kind == WORD and not previous.ends and previous.raw[0].islower():
+        if token.raw in _LABELS and previous.kind == WORD and not previous.ends and previous.tags & NOUN:
             token.tags = NOUN  # "seat A": a label, no article
         if "\n" in text[previous.end : token.start] and token.raw[0].isupper():
             previous.ends = True

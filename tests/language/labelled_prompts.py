@@ -1,0 +1,492 @@
+"""Long prompts with the relations a careful reader finds in them.
+
+One relation a line: `subject | relation | object [& object] [| part]`. A name fits an entity if its words are among
+the entity's label, attributes and name. A leading `?` marks a relation that may be reported or not (the setting, a
+looser reading); `a/b` allows either relation.
+"""
+
+TUNED = [
+    (
+        "In a sunlit kitchen, a copper kettle sits on the left burner of the stove, and a cast-iron frying pan rests to "
+        "the right of the kettle. Above the stove, a wooden shelf holds three glass jars of spices. A cutting board "
+        "leans against the backsplash behind the frying pan, with a chef's knife lying in front of it.",
+        """
+        ? kettle | inside | kitchen
+        ? kettle | on/at_edge | stove
+        ? kettle | on | burner
+        frying pan | right_of | kettle
+        shelf | above | stove
+        jars | on/inside | shelf
+        cutting board | leaning_against | backsplash
+        ? backsplash | behind | frying pan
+        ? cutting board | behind | frying pan
+        knife | in_front_of | cutting board
+        """,
+    ),
+    (
+        "A tidy study desk stands beneath a tall window. On its left side, a green banker's lamp glows next to a stack of "
+        "leather-bound books. An open laptop occupies the center of the desk, a ceramic mug stands directly to its right, "
+        "and a small cactus in a terracotta pot sits behind the mug. A corkboard hangs on the wall above the desk.",
+        """
+        desk | below/under | window
+        lamp | on/left_of | desk
+        lamp | next_to | stack of leather-bound books
+        ? laptop | on | desk
+        mug | right_of | laptop
+        cactus | behind | mug
+        ? cactus | inside | pot
+        corkboard | hanging_on | wall
+        ? corkboard | above | desk
+        ? wall | above | desk
+        """,
+    ),
+    (
+        "A cozy living room with a gray sofa against the back wall. A round coffee table stands in front of the sofa, and "
+        "on it a white vase with tulips is placed between a remote control and a candle. To the left of the sofa there is "
+        "a tall floor lamp, while a wooden side table sits to its right. A black cat sleeps under the coffee table.",
+        """
+        ? sofa | inside | living room
+        sofa | leaning_against | wall
+        coffee table | in_front_of | sofa
+        vase | on | coffee table
+        vase | between | remote control & candle
+        ? tulips | inside | vase
+        floor lamp | left_of | sofa
+        side table | right_of | sofa
+        cat | under | coffee table
+        """,
+    ),
+    (
+        "At the center of a picnic blanket is a wicker basket; to its left lies a sliced watermelon on a plate, and to its "
+        "right stands a pitcher of lemonade. Two folded napkins are stacked on top of each other in front of the basket. "
+        "Behind the blanket, a bicycle leans against an oak tree, and a kite hangs from one of its branches.",
+        """
+        basket | on | blanket
+        watermelon | left_of | basket
+        ? watermelon | on | plate
+        pitcher of lemonade | right_of | basket
+        napkins | stacked_on | napkins
+        napkins | in_front_of | basket
+        bicycle | behind | blanket
+        bicycle | leaning_against | tree
+        kite | hanging_on | branches
+        """,
+    ),
+    (
+        "Three picture frames are arranged from left to right on a white wall: a round mirror, a landscape painting and a "
+        "black-and-white portrait. Directly below the landscape painting, a narrow console table holds a bowl of keys on "
+        "its left end and a potted fern on its right end. An umbrella stand is placed beside the table.",
+        """
+        ? frames | on | wall
+        mirror | left_of | painting
+        painting | left_of | portrait
+        table | below | painting
+        ? bowl of keys | on | table
+        bowl of keys | at_edge | table
+        ? fern | on | table
+        fern | at_edge | table
+        umbrella stand | next_to | table
+        """,
+    ),
+    (
+        "In the garage, a red toolbox is positioned at the upper-left corner of the workbench, with a hammer lying in front "
+        "of it and a row of screwdrivers to its right. A pegboard is mounted above the workbench. Under the workbench, two "
+        "paint cans are stacked next to a coiled hose, and a ladder leans on the wall far to the right.",
+        """
+        ? toolbox | inside | garage
+        toolbox | at_corner | workbench
+        hammer | in_front_of | toolbox
+        row of screwdrivers | right_of | toolbox
+        pegboard | above | workbench
+        paint can | under | workbench
+        paint can | next_to | hose
+        ladder | leaning_against | wall
+        ladder | right_of/picture_right | *
+        """,
+    ),
+    (
+        "A classroom scene: the teacher's desk is in the foreground, with a globe on its right corner and an apple beside "
+        "the globe. Behind the desk hangs a green chalkboard, and a clock is centered above it. Two rows of student desks "
+        "face the chalkboard. A backpack lies on the floor to the left of the nearest student desk.",
+        """
+        desk | foreground | *
+        globe | at_corner | desk
+        apple | next_to | globe
+        chalkboard | behind | desk
+        clock | above | chalkboard
+        rows of student desks | facing | chalkboard
+        backpack | on | floor
+        backpack | left_of | student desk
+        """,
+    ),
+    (
+        "On a wooden nightstand to the right of the bed, an alarm clock sits in front of a small lamp, and a glass of water "
+        "is to the left of the clock. A pair of slippers lies on the rug beside the bed. The pillow on the left is blue, "
+        "and a teddy bear rests against it. A framed photograph hangs over the headboard.",
+        """
+        nightstand | right_of | bed
+        alarm clock | on | nightstand
+        alarm clock | in_front_of | lamp
+        glass of water | left_of | clock
+        slippers | on | rug
+        ? rug | next_to | bed
+        ? slippers | next_to | bed
+        pillow | picture_left | *
+        teddy bear | leaning_against | pillow
+        photograph | above | headboard
+        """,
+    ),
+    (
+        "A campsite at dusk. An orange tent stands to the left of a crackling campfire, around which four folding chairs are "
+        "placed. A cooler sits between the two nearest chairs, and a lantern hangs from a branch above the tent. In the "
+        "background, a canoe rests upside down near the shore of a lake, and a dog lies in front of the tent's entrance.",
+        """
+        tent | left_of | campfire
+        chairs | around | campfire
+        cooler | between | chairs & chairs
+        lantern | hanging_on | branch
+        ? lantern | above | tent
+        ? branch | above | tent
+        canoe | background | *
+        canoe | near | shore
+        dog | in_front_of | entrance
+        """,
+    ),
+    (
+        "A glass-topped dining table is surrounded by six velvet chairs. A crystal chandelier is suspended above the table. "
+        "At the head of the table, a silver candelabra stands behind a fruit bowl, and a wine bottle is placed to the right "
+        "of the candelabra. A sideboard is pushed up against the far wall, with a stack of plates on top.",
+        """
+        chairs | around | table
+        chandelier | above | table
+        candelabra | at_edge | table
+        candelabra | behind | fruit bowl
+        wine bottle | right_of | candelabra
+        sideboard | leaning_against | wall
+        stack of plates | on | sideboard
+        """,
+    ),
+    (
+        "The image shows a home office. A swivel chair faces a white desk, and a monitor stands in the middle of the desk "
+        "with a keyboard in front of it. To the monitor's left is a speaker, and a second speaker is located to its right. "
+        "A printer sits on the lower shelf of a bookcase that stands next to the desk, and a cat is curled up inside an "
+        "open drawer.",
+        """
+        chair | facing | desk
+        monitor | on | desk
+        keyboard | in_front_of | monitor
+        speaker | left_of | monitor
+        second speaker | right_of | monitor
+        printer | on | shelf
+        bookcase | next_to | desk
+        cat | inside | drawer
+        """,
+    ),
+    (
+        "On a marble bathroom counter, a toothbrush holder is placed to the left of the sink and a soap dispenser to its "
+        "right. A round mirror is mounted on the wall directly above the sink. Below the counter, a wicker basket contains "
+        "rolled towels. A bathrobe is hanging on a hook near the door, and a small rug lies in front of the bathtub.",
+        """
+        toothbrush holder | on | counter
+        toothbrush holder | left_of | sink
+        soap dispenser | right_of | sink
+        mirror | hanging_on/on | wall
+        mirror | above | sink
+        basket | below | counter
+        towels | inside | basket
+        bathrobe | hanging_on | hook
+        ? hook | near | door
+        ? bathrobe | near | door
+        rug | in_front_of | bathtub
+        """,
+    ),
+    (
+        "A greenhouse with a long potting table in the middle. From left to right on the table are a watering can, a tray of "
+        "seedlings, and a pair of gardening gloves. A bag of soil leans against the left leg of the table, and a trowel is "
+        "lying on the ground beside it. Hanging above the table is a basket of ferns.",
+        """
+        ? table | inside | greenhouse
+        ? table | picture_center | *
+        watering can | left_of | tray of seedlings
+        tray of seedlings | left_of | gloves
+        ? watering can | on | table
+        ? tray of seedlings | on | table
+        ? gloves | on | table
+        bag of soil | leaning_against | leg
+        trowel | on | ground
+        trowel | next_to | bag of soil
+        basket of ferns | above | table
+        """,
+    ),
+    (
+        "A street cafe: a small round table stands near the entrance with two chairs facing each other across it. A cup of "
+        "espresso sits on the table's left edge, a folded newspaper lies to the right of the cup, and a sugar bowl is just "
+        "behind the newspaper. A waiter stands to the far left, holding a tray. Above the door hangs a striped awning.",
+        """
+        table | near | entrance
+        chairs | facing/opposite | chairs
+        ? chairs | opposite | table
+        cup of espresso | at_edge | table
+        ? cup of espresso | on | table
+        newspaper | right_of | cup
+        sugar bowl | behind | newspaper
+        waiter | picture_left/left_of | *
+        awning | above | door
+        """,
+    ),
+    (
+        "In the nursery, a white crib is placed against the window, and a mobile of paper birds dangles over it. A rocking "
+        "chair sits opposite the crib. There is a toy chest at the foot of the crib; on top of the chest sits a stuffed "
+        "rabbit with a wooden train next to it. A bookshelf, taller than the chair, is on the right side of the picture.",
+        """
+        ? crib | inside | nursery
+        crib | leaning_against | window
+        mobile of paper birds | above | crib
+        rocking chair | opposite | crib
+        toy chest | at_edge/near | crib
+        rabbit | on | chest
+        train | next_to | rabbit
+        bookshelf | larger_than | chair
+        bookshelf | picture_right | *
+        """,
+    ),
+]
+
+FRESH = [
+    (
+        "A pantry shelf with three tiers. On the top shelf, a jar of honey stands to the left of a tin of tea. The middle "
+        "shelf carries a loaf of bread with a jar of jam right beside it. On the bottom shelf, a sack of flour is tucked "
+        "behind a row of canned tomatoes, and a mouse peeks out from behind the sack.",
+        """
+        jar of honey | on | shelf
+        jar of honey | left_of | tin of tea
+        loaf of bread | on | shelf
+        jar of jam | next_to | loaf of bread
+        sack of flour | on | shelf
+        sack of flour | behind | row of canned tomatoes
+        mouse | behind/hidden_by | sack
+        """,
+    ),
+    (
+        "Viewed from the front, a grand piano dominates the studio. Sheet music rests on its music stand, and a metronome "
+        "ticks on top of the piano, to the right of a vase of roses. A padded bench is pulled up in front of the keyboard. "
+        "A cello leans against the curved side of the piano, and its bow lies on the bench.",
+        """
+        sheet music | on | stand
+        metronome | on | piano
+        metronome | right_of | vase of roses
+        bench | in_front_of | keyboard
+        cello | leaning_against | piano
+        bow | on | bench
+        """,
+    ),
+    (
+        "A patio seen in the afternoon: a rectangular table has a closed umbrella in its center and two wicker chairs on "
+        "either side. A barbecue grill stands behind the table, slightly to the left. To the right of the grill, terracotta "
+        "pots filled with basil are lined up along the fence, and a garden hose is coiled underneath the outdoor tap.",
+        """
+        umbrella | on/inside | table
+        chairs | next_to | table
+        grill | behind | table
+        ? grill | left_of | table
+        pots | right_of | grill
+        basil | inside | pots
+        pots | next_to | fence
+        hose | under | tap
+        """,
+    ),
+    (
+        "Two cats and a dog are in a hallway. The gray cat sits on a wooden bench, the orange cat lies beneath it, and the "
+        "dog stands to the right of the bench, looking at the orange cat. An umbrella with a curved handle hangs on the coat "
+        "rack behind the dog. A pair of boots is placed next to the doormat, directly in front of the door.",
+        """
+        ? cats | inside | hallway
+        ? dog | inside | hallway
+        gray cat | on | bench
+        orange cat | under | bench
+        dog | right_of | bench
+        dog | facing | orange cat
+        umbrella | hanging_on | coat rack
+        ? coat rack | behind | dog
+        ? umbrella | behind | dog
+        boots | next_to | doormat
+        boots | in_front_of | door
+        ? doormat | in_front_of | door
+        """,
+    ),
+    (
+        "A science lab bench is neatly organized. A microscope occupies the left side of the bench, a rack of test tubes is "
+        "in the middle, and a Bunsen burner stands at the right end. In front of the microscope lies a notebook with a pencil "
+        "on it. A beaker containing blue liquid has been set between the microscope and the rack.",
+        """
+        ? microscope | on/left_of | bench
+        ? rack of test tubes | on/picture_center | *
+        burner | at_edge | *
+        notebook | in_front_of | microscope
+        pencil | on | notebook
+        liquid | inside | beaker
+        beaker | between | microscope & rack
+        """,
+    ),
+    (
+        "The photograph depicts a balcony at sunrise. Seat A, a blue metal chair, is to the left of a small folding table, "
+        "and seat B, a yellow one, is to the right of it. A steaming mug stands on the table close to seat B, while a book "
+        "lies near seat A. Behind the table, a string of lights is draped over the railing, and a fern hangs above seat A.",
+        """
+        seat A | left_of | table
+        seat B | right_of | table
+        mug | on | table
+        mug | near | seat B
+        book | near | seat A
+        string of lights | behind | table
+        string of lights | on/above/hanging_on | railing
+        fern | above | seat A
+        """,
+    ),
+    (
+        "Imagine a workshop where a half-finished wooden boat rests on two trestles. A can of varnish stands on the ground "
+        "by the nearest trestle, with a brush laid across its top. A saw hangs on the wall to the left of the window, and to "
+        "the right of the window hang two clamps. Underneath the boat, wood shavings surround a sleeping dog.",
+        """
+        ? boat | inside | workshop
+        boat | on | trestles
+        can of varnish | on | ground
+        can of varnish | next_to/near | trestle
+        brush | on | *
+        saw | hanging_on | wall
+        saw | left_of | window
+        clamps | right_of | window
+        shavings | around | dog
+        ? shavings | under | boat
+        """,
+    ),
+    (
+        "A minimalist bedroom has a low platform bed in the center, flanked by two matching nightstands. The left nightstand "
+        "holds a stack of magazines, whereas the right one carries a glass lamp. A large abstract painting is hung above the "
+        "headboard, and at the foot of the bed there is a leather bench with a folded blanket on it.",
+        """
+        bed | picture_center/inside | *
+        bed | between | nightstands & nightstands
+        stack of magazines | on | left nightstand
+        lamp | on | right nightstand
+        painting | above | headboard
+        bench | at_edge/near | bed
+        blanket | on | bench
+        """,
+    ),
+    (
+        "On a rooftop terrace, a telescope on a tripod points toward the moon. A wooden crate next to the tripod serves as a "
+        "table, with a thermos and two cups on top of it. Left of the crate, a girl sits in a hammock strung between two "
+        "poles. Her sneakers are under the hammock. A string of paper lanterns runs above her, from one pole to the other.",
+        """
+        ? telescope | on | terrace
+        telescope | on | tripod
+        telescope | facing | moon
+        crate | next_to | tripod
+        thermos | on | crate
+        cups | on | crate
+        girl | left_of | crate
+        girl | inside/on | hammock
+        hammock | between | poles & poles
+        sneakers | under | hammock
+        string of paper lanterns | above | girl
+        """,
+    ),
+    (
+        "A flat-lay of stationery on a cork mat. In the top-left corner of the mat is a roll of tape; in the bottom-right "
+        "corner is an eraser. A fountain pen is aligned with the mat's lower edge. In the center, an open notebook has a "
+        "pressed flower on its right page, and a pair of scissors lies parallel to the pen, just above it.",
+        """
+        ? stationery | on | mat
+        roll of tape | at_corner | mat
+        eraser | at_corner/picture_bottom | *
+        ? eraser | picture_right | *
+        pen | aligned_with | mat
+        notebook | picture_center | *
+        flower | on | page
+        scissors | aligned_with | pen
+        scissors | above | pen
+        """,
+    ),
+    (
+        "The corner of a library: a spiral staircase rises behind a globe on a brass stand, and a reading lamp arches over a "
+        "leather armchair. The armchair is turned toward the fireplace, which is on the opposite wall. A stack of atlases "
+        "leans precariously on the armchair's left armrest. At the base of the staircase, a cat guards a pile of scrolls.",
+        """
+        staircase | behind | globe
+        globe | on | stand
+        lamp | above | armchair
+        armchair | facing | fireplace
+        fireplace | on | wall
+        stack of atlases | leaning_against/on | armrest
+        cat | at_edge/near/next_to | staircase
+        """,
+    ),
+    (
+        "Inside a food truck, a cook stands behind the counter. Four bottles of sauce, arranged from front to back as ketchup, "
+        "mustard, mayo and relish, stand at the counter's right edge. A tray with two burgers is in front of the cook, and a "
+        "paper bag is hidden behind the tray. A menu board hangs outside, above the service window.",
+        """
+        ? cook | inside | food truck
+        cook | behind | counter
+        ketchup | in_front_of | mustard
+        mustard | in_front_of | mayo
+        mayo | in_front_of | relish
+        ? bottles of sauce | at_edge | counter
+        tray | in_front_of | cook
+        bag | hidden_by | tray
+        menu board | above | service window
+        """,
+    ),
+    (
+        "A snow-covered garden with a snowman in the foreground. The snowman wears a red scarf, and a broom stands to his "
+        "right. To his left is a sled, on which a small dog is sitting. A wooden birdhouse is attached to the trunk of the "
+        "birch behind the snowman, and farther back, a cottage with smoke rising from its chimney is partially hidden by pine "
+        "trees.",
+        """
+        ? snowman | inside | garden
+        snowman | foreground | *
+        broom | right_of | snowman
+        sled | left_of | snowman
+        dog | on | sled
+        birdhouse | hanging_on/on | trunk
+        ? birch | behind | snowman
+        ? trunk | behind | snowman
+        ? birdhouse | behind | snowman
+        ? cottage | background | *
+        cottage | hidden_by | trees
+        """,
+    ),
+    (
+        "A toy shelf in a child's room. A yellow robot is sandwiched between a green dinosaur and a purple unicorn. On the "
+        "shelf below, a train set is lined up in front of a row of picture books; the locomotive is on the far left and the "
+        "caboose on the far right. A drum, smaller than the robot, sits on the floor underneath the shelf.",
+        """
+        ? shelf | inside | room
+        robot | between | dinosaur & unicorn
+        ? train set | on | shelf
+        train set | in_front_of | row of picture books
+        locomotive | picture_left | *
+        caboose | picture_right | *
+        drum | smaller_than | robot
+        drum | on | floor
+        drum | under | shelf
+        """,
+    ),
+    (
+        "A fisherman's table by the harbor: a red lobster lies across a blue plate in the center, a lemon wedge has been placed "
+        "on the plate's rim, and a fork and a knife are on the left and right of the plate respectively. Beyond the table, "
+        "three boats are moored side by side, and a lighthouse towers over them in the distance.",
+        """
+        table | next_to/near | harbor
+        lobster | on | plate
+        lemon wedge | at_edge | plate
+        fork | left_of | plate
+        knife | right_of | plate
+        boats | behind | table
+        boats | next_to | boats
+        lighthouse | above | boats
+        lighthouse | background | *
+        """,
+    ),
+]
