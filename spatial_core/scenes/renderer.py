@@ -46,8 +46,10 @@ _PART_BITS = 9
 _PART_MASK = (1 << _PART_BITS) - 1
 _NOTHING = 0x7F800000
 _AREA = TILE * TILE
-_GROUP = 8
-_CHUNK = 1024
+# Scenes drawn together and tiles computed together: what fits a processor's cache, or keeps a GPU busy.
+_GROUP = {"cpu": 8}
+_CHUNK = {"cpu": 1024}
+_GROUP_ELSEWHERE, _CHUNK_ELSEWHERE = 64, 1 << 16
 _SUPERSAMPLES = (1, 2, 4)
 _BITS = np.arange(256)[:, None] >> np.arange(TILE) & 1
 _FIRST_BIT, _LAST_BIT = _BITS.argmax(1), TILE - 1 - _BITS[:, ::-1].argmax(1)
@@ -108,10 +110,11 @@ def render(
             )
     most = max((len(scene.objects) for scene in scenes), default=0)
     device = torch.device(device)
+    group = _GROUP.get(device.type, _GROUP_ELSEWHERE)
     with torch.no_grad():
         groups = [
-            _Frame(scenes[start : start + _GROUP], size, supersample, device).draw(most)
-            for start in range(0, len(scenes), _GROUP)
+            _Frame(scenes[start : start + group], size, supersample, device).draw(most)
+            for start in range(0, len(scenes), group)
         ]
     if not groups:
         groups = [_nothing(size, device)]
@@ -137,6 +140,7 @@ class _Frame:
         self.size = size
         self.factor = supersample
         self.device = device
+        self.chunk = _CHUNK.get(device.type, _CHUNK_ELSEWHERE)
         self.pixels = size * supersample
         self.tiles = -(-self.pixels // TILE)
         self.cameras: Cameras = gather_cameras(scenes)
@@ -251,8 +255,8 @@ class _Frame:
         edges = np.flatnonzero(np.diff(shape)) + 1
         out: list[tuple[str, slice]] = []
         for start, stop in zip([0, *edges], [*edges, len(shape)], strict=True):
-            for first in range(int(start), int(stop), _CHUNK):
-                out.append((SHAPES[shape[first]], slice(first, min(first + _CHUNK, int(stop)))))
+            for first in range(int(start), int(stop), self.chunk):
+                out.append((SHAPES[shape[first]], slice(first, min(first + self.chunk, int(stop)))))
         return out
 
     def _smallest(self, into: Tensor, values: Tensor, where: Tensor, turn: Ints) -> None:
@@ -370,8 +374,8 @@ class _Frame:
             )[tiles.row]
         )
         light = torch.ones(len(tiles.row), _AREA, device=self.device)
-        for first in range(0, len(tiles.row), _CHUNK):
-            rows = slice(first, first + _CHUNK)
+        for first in range(0, len(tiles.row), self.chunk):
+            rows = slice(first, first + self.chunk)
             iu, iv, boxy, cu, cv, inv, iw, contact, cast = numbers[rows].split(1, 1)
             du, dv, dn = (self._spread(ray, rows, k) for k in range(3))
             t = -origin[rows, 2:3] / dn
