@@ -56,12 +56,12 @@ class Closure:
         contradiction: A sentence that names the first contradiction among them; empty if they are consistent.
     """
 
-    def __init__(self, facts: Iterable[Fact], *, siblings: Iterable[Iterable[int]] = ()) -> None:
+    def __init__(self, facts: Iterable[Fact], *, siblings: Iterable[Iterable[Node]] = ()) -> None:
         """Derive everything.
 
         Args:
             facts: What is stated.
-            siblings: Pairs of entity ids that are two things of one kind, such as two shelves: nothing rests
+            siblings: Pairs that are two things of one kind, such as two shelves: nothing rests
                 on or lies in both.
         """
         self.facts = tuple(facts)
@@ -78,7 +78,10 @@ class Closure:
         """
         stated = facts_of(graph)
         chosen = stated if relations is None else [stated[i] for i in relations]
-        return cls([*chosen, *_facts_of_labels(graph)], siblings=_siblings(graph))
+        return cls(
+            [*chosen, *_facts_of_labels(graph)],
+            siblings=[(_node(graph, a), _node(graph, b)) for a, b in _siblings(graph)],
+        )
 
     def implies(self, fact: Fact) -> bool:
         """Return whether `fact` is stated or follows: by chaining, by the inverse, by symmetry.
@@ -234,11 +237,7 @@ def _node(graph: SceneGraph, entity: int) -> Node:
 
 
 def _siblings(graph: SceneGraph) -> list[tuple[int, int]]:
-    return [
-        (a.id, b.id)
-        for a, b in combinations(graph.entities, 2)
-        if a.name == b.name and a.part_of is None and b.part_of is None
-    ]
+    return [(a.id, b.id) for a, b in combinations(graph.entities, 2) if a.name == b.name]
 
 
 def _facts_of_labels(graph: SceneGraph) -> list[Fact]:
@@ -253,7 +252,7 @@ def _facts_of_labels(graph: SceneGraph) -> list[Fact]:
             low, high = sides[0].get(axis, 0), sides[1].get(axis, 0)
             if low * high == -1:
                 first, second = (a, b) if low < high else (b, a)
-                found.append(Fact(name, (first, ""), ((second, ""),)))
+                found.append(Fact(name, _node(graph, first), (_node(graph, second),)))
     return found
 
 
@@ -460,20 +459,18 @@ def _between_excluded(facts: Sequence[Fact], orders: _Orders) -> str:
     return ""
 
 
-def _two_supports(facts: Sequence[Fact], orders: _Orders, siblings: frozenset[frozenset[int]]) -> str:
+def _two_supports(facts: Sequence[Fact], orders: _Orders, siblings: frozenset[frozenset[Node]]) -> str:
     holders: dict[Node, list[Node]] = {}
     for fact in facts:
         if fact.relation in _HOLDING and fact.objects:
             holders.setdefault(fact.subject, []).append(fact.objects[0])
     for held, by in holders.items():
         for a, b in combinations(by, 2):
-            if a[0] == b[0]:
-                continue
-            apart = any(
+            apart = a[0] != b[0] and any(
                 orders.reaches(axis, *pair, strong=True)
                 for axis in ("x", "depth")
                 for pair in ((a, b), (b, a))
             )
-            if apart or frozenset((a[0], b[0])) in siblings:
+            if apart or frozenset((a, b)) in siblings:
                 return f"{held} rests on or in both {a} and {b}, which are apart"
     return ""

@@ -8,6 +8,7 @@ the other way round, agrees with the original: an image that is right for one pr
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -99,7 +100,7 @@ def perturb(
     if num_edits < 1 or limit < 1:
         raise ValueError(f"num_edits and limit must be >= 1; got num_edits={num_edits}, limit={limit}.")
     judge = _Judge.of(scene_graph)
-    usable = [change for change in _shuffled(_changes(scene_graph), rng) if judge.perturbation([change])]
+    usable = [change for change in _changes(scene_graph) if judge.makes_false(change)]
     found: dict[str, Perturbation] = {}
     for chosen in _choices(usable, num_edits, rng, tries=20 * limit):
         perturbation = judge.perturbation(chosen)
@@ -121,6 +122,11 @@ class _Change:
     entities: dict[int, Entity] = field(default_factory=dict[int, Entity])
     swapped: tuple[int, int] | None = None
 
+    @property
+    def decisive(self) -> list[int]:
+        """The relations by which the change is judged: those it rewords, or all that an exchange touches."""
+        return sorted(self.touched if self.swapped is not None else self.relations)
+
 
 @dataclass(frozen=True)
 class _Judge:
@@ -135,12 +141,20 @@ class _Judge:
         trusted = _consistent_relations(graph)
         return cls(graph, trusted, Closure.of(graph, trusted))
 
+    def makes_false(self, change: _Change) -> bool:
+        """Return whether `change` alone states what the original refutes, possible by itself or not."""
+        if not change.touched <= set(self.trusted):
+            return False
+        new = _apply(self.graph, [change])
+        if new is None or new.text == self.graph.text:
+            return False
+        facts = facts_of(new)
+        return _all_or_one(change, (self.closure.refutes(facts[i]) for i in change.decisive))
+
     def perturbation(self, changes: Sequence[_Change]) -> Perturbation | None:
         """Return the graph with all `changes` made, None if they do not fit together or prove nothing."""
-        if any(not change.touched <= set(self.trusted) for change in changes):
-            return None
         new = _apply(self.graph, changes)
-        if new is None or new.text == self.graph.text:
+        if new is None:
             return None
         after = Closure.of(new, self.trusted)
         if after.contradiction:
@@ -149,14 +163,11 @@ class _Judge:
         edits: list[Edit] = []
         for change in changes:
             refuted = [
-                i
-                for i in sorted(change.touched)
-                if self.closure.refutes(new_facts[i]) and after.refutes(old_facts[i])
+                self.closure.refutes(new_facts[i]) and after.refutes(old_facts[i]) for i in change.decisive
             ]
-            # An exchange carries along relations that stay possible; of a rewording each must be false.
-            if not refuted or (change.swapped is None and set(refuted) != set(change.relations)):
+            if not _all_or_one(change, refuted):
                 return None
-            i = refuted[0]
+            i = change.decisive[refuted.index(True)]
             relation = new.relations[i]
             edits.append(
                 Edit(
@@ -170,6 +181,11 @@ class _Judge:
         return Perturbation(new.text, new, tuple(sorted(edits, key=lambda edit: edit.span)))
 
 
+def _all_or_one(change: _Change, refuted: Iterable[bool]) -> bool:
+    """Whether enough is false: an exchange carries along relations that stay possible, a rewording none."""
+    return bool(change.decisive) and (all(refuted) if change.swapped is None else any(refuted))
+
+
 def _consistent_relations(graph: SceneGraph) -> tuple[int, ...]:
     """Return the relations that contradict no other; of a contradiction neither side is to be trusted."""
     facts = facts_of(graph)
@@ -181,37 +197,48 @@ def _consistent_relations(graph: SceneGraph) -> tuple[int, ...]:
     return tuple(i for i in kept if i not in clashing)
 
 
-def _shuffled(changes: Iterable[_Change], rng: np.random.Generator) -> list[_Change]:
-    """Return the changes in random order, the kinds taking turns so that none crowds out the others."""
-    by_kind: dict[EditKind, list[_Change]] = {}
-    for change in changes:
-        by_kind.setdefault(change.kind, []).append(change)
-    keyed: list[tuple[int, float, _Change]] = []
-    for kind in sorted(by_kind):
-        for turn, place in enumerate(rng.permutation(len(by_kind[kind])).tolist()):
-            keyed.append((turn, float(rng.random()), by_kind[kind][place]))
-    return [change for _, _, change in sorted(keyed, key=lambda entry: entry[:2])]
+_WEIGHTS: dict[EditKind, float] = {
+    "swap_objects": 4.0,
+    "swap_anchors": 3.0,
+    "swap_attributes": 3.0,
+    "reorder_sequence": 3.0,
+    "swap_relations": 2.0,
+    "flip_relation": 4.0,
+    "flip_part_anchor": 3.0,
+    "replace_relation": 1.0,
+    "change_support": 1.0,
+    "change_containment": 1.0,
+}
+"""How often each kind is wanted where all are possible: about as in the pairs that the paper shows, which
+swap and flip far more often than they put one thing on or into another."""
+
+
+def _shuffled(changes: Sequence[_Change], rng: np.random.Generator) -> list[int]:
+    """Return the places of the changes in a random order in which kinds come first as their weights say."""
+    counts = Counter(change.kind for change in changes)
+    # Exponential arrival times with these rates are a draw without replacement with these weights.
+    rates = np.array([_WEIGHTS[change.kind] / counts[change.kind] for change in changes])
+    return np.argsort(rng.exponential(size=len(changes)) / rates).tolist() if changes else []
 
 
 def _choices(
-    changes: list[_Change], num_edits: int, rng: np.random.Generator, *, tries: int
+    changes: Sequence[_Change], num_edits: int, rng: np.random.Generator, *, tries: int
 ) -> Iterator[list[_Change]]:
-    """Yield sets of `num_edits` changes that touch different relations."""
+    """Yield different sets of `num_edits` changes that touch different relations."""
     if num_edits == 1:
-        yield from ([change] for change in changes)
+        yield from ([changes[place]] for place in _shuffled(changes, rng))
         return
-    if len(changes) < num_edits:
-        return
+    seen: set[frozenset[int]] = set()
     for _ in range(tries):
-        chosen: list[_Change] = []
+        chosen: list[int] = []
         touched: frozenset[int] = frozenset()
-        for place in rng.permutation(len(changes)).tolist():
-            if not touched & changes[place].touched:
-                chosen.append(changes[place])
+        for place in _shuffled(changes, rng):
+            if len(chosen) < num_edits and not touched & changes[place].touched:
+                chosen.append(place)
                 touched |= changes[place].touched
-            if len(chosen) == num_edits:
-                yield chosen
-                break
+        if len(chosen) == num_edits and frozenset(chosen) not in seen:
+            seen.add(frozenset(chosen))
+            yield [changes[place] for place in chosen]
 
 
 def _apply(graph: SceneGraph, changes: Sequence[_Change]) -> SceneGraph | None:
@@ -265,10 +292,28 @@ def _changes(graph: SceneGraph) -> Iterator[_Change]:
 # --- other words for a relation ---
 
 _SURFACES = frozenset(
-    "wall ceiling floor ground grass lawn field road street sidewalk pavement path beach sand water sea ocean "
-    "lake river snow sky horizon background backdrop room kitchen window door fence hill mountain branch".split()
+    "wall ceiling floor ground grass lawn field road street sidewalk pavement path beach sand water sea "
+    "ocean lake river snow sky horizon background backdrop room kitchen window door fence hill mountain "
+    "desert dune branch".split()
 )
 """Things that nothing is put under or beside, and that do not change places with a cup."""
+
+_ABSTRACT = frozenset(
+    "scene image picture view composition style light atmosphere setting shot frame".split()
+)
+"""What the words of a prompt place without placing a thing."""
+
+_FLAT = _SURFACES | frozenset(
+    "map painting picture poster photo photograph mirror clock sign curtain screen drawing portrait "
+    "print".split()
+)
+"""Things that nothing is put on, under or into."""
+
+_ATTACHED = re.compile(
+    r"\b(?:hang(?:s|ing)?|hung|float\w*|hover\w*|fly|flies|flying|soar\w*|mounted|suspended|leans?|leaning)\b",
+    re.IGNORECASE,
+)
+"""Verbs after which nothing rests on, under or in a thing."""
 
 _CONTAINERS = frozenset(
     "bowl box basket mug cup vase jar bag drawer crate bucket glass pot tray cage bin case suitcase barrel "
@@ -361,17 +406,21 @@ def _kind_of(relation: str, target: str) -> EditKind:
 
 
 def _plausible(graph: SceneGraph, relation: Relation, target: str) -> bool:
-    """Whether someone could mean it: nothing stands under the floor or in a table."""
+    """Whether someone could mean it: nothing stands under the floor, in a table or beside its own part."""
+    subject = graph.entities[relation.subject]
+    if _noun(subject) in _ABSTRACT:
+        return False
     if not relation.objects or relation.objects[0] == PICTURE or relation.relation == "picture_center":
         return True
-    noun = _noun(graph.entities[relation.objects[0]])
-    if target == "inside":
-        return noun in _CONTAINERS
-    if relation.relation == "inside":
-        return noun in _CONTAINERS
-    if target in ("on", "under") or relation.relation in ("on", "under", "stacked_on"):
-        return noun not in _SURFACES
-    return True
+    anchor = graph.entities[relation.objects[0]]
+    if anchor.part_of == subject.id or subject.part_of == anchor.id:
+        return False
+    noun = _noun(anchor)
+    if "inside" in (relation.relation, target) and noun not in _CONTAINERS:
+        return False
+    if {"on", "under", "stacked_on"} & {relation.relation, target} and noun in _FLAT:
+        return False
+    return target not in ("on", "under", "inside") or _ATTACHED.search(graph.words(relation)) is None
 
 
 def _object_follows(graph: SceneGraph, relation: Relation) -> int | None:
@@ -451,10 +500,7 @@ def _entity_part_flips(graph: SceneGraph) -> Iterator[_Change]:
                 attributes=tuple(pattern.sub(turned, attribute) for attribute in entity.attributes),
                 label=pattern.sub(turned, entity.label),
             )
-            taken = any(
-                other.part_of == entity.part_of and other.describe() == changed.describe()
-                for other in graph.entities
-            )
+            taken = any(other.describe() == changed.describe() for other in graph.entities)
             if not places or taken:
                 continue
             yield _Change(
@@ -502,7 +548,7 @@ _DETERMINER = re.compile(
     re.IGNORECASE,
 )
 _POSSESSIVE = re.compile(r"(?:his|her|its|their|my|your|our|\S+'s?)\s", re.IGNORECASE)
-_HOLDING = ("on", "stacked_on", "inside", "hanging_on", "leaning_against", "at_edge", "at_corner")
+_HOLDING = ("on", "under", "stacked_on", "inside", "hanging_on", "leaning_against", "at_edge", "at_corner")
 
 
 def _exchanges(graph: SceneGraph) -> Iterator[_Change]:
@@ -540,7 +586,11 @@ def _exchange_kind(graph: SceneGraph, a: Entity, b: Entity) -> EditKind:
 
 def _may_change_places(graph: SceneGraph, a: Entity, b: Entity) -> bool:
     """Whether the exchange leaves wholes, carriers and verbs as they are."""
-    if a.count != b.count or a.part_of != b.part_of or any(e.part_of in (a.id, b.id) for e in graph.entities):
+    if a.count != b.count or any(e.part_of in (a.id, b.id) for e in graph.entities):
+        return False
+    placed = [bool(part_sides(" ".join([*e.attributes, e.label]))) for e in (a, b)]
+    # "The left lantern" may change places with "the right lantern" only: there is no "left cat".
+    if a.name != b.name and (any(placed) or a.part_of != b.part_of):
         return False
     if {_noun(a), _noun(b)} & _SURFACES:
         return False
@@ -577,35 +627,72 @@ def _exchanged_words(graph: SceneGraph, a: Entity, b: Entity) -> tuple[Replaceme
         for span in (entity.span, *entity.mentions):
             if graph.text[span[0] : span[1]].lower() in _PRONOUNS:
                 continue
-            words = _renamed(graph, entity, other, span)
+            place = _name_in(graph, entity, span)
+            words = _renamed(graph, entity, other, place)
             if words is None:
                 return None
-            replacements.append((*span, words))
+            replacements.append((*place, words))
     return tuple(replacements) if Rewrite.of(graph.text, replacements) is not None else None
 
 
 def _renamed(graph: SceneGraph, entity: Entity, other: Entity, span: Span) -> str | None:
     """Return how `other` is called in the place `span` where `entity` is mentioned."""
-    said, full = graph.text[span[0] : span[1]], graph.text[entity.span[0] : entity.span[1]]
-    others_full = graph.text[other.span[0] : other.span[1]]
+    said = graph.text[span[0] : span[1]]
+    full, others_full = (graph.text[slice(*_name_in(graph, e, e.span))] for e in (entity, other))
     if any(_POSSESSIVE.match(words) for words in (said, full, others_full)):
         return None
     if _noun(entity) not in said.lower():
         return None
     determiner, bare = _split_determiner(said)
     others_determiner, others_bare = _split_determiner(others_full)
-    at_start = re.search(r"(?:^|[.!?:]\s+)$", graph.text[: other.span[0]]) is not None
-    if at_start and not others_determiner:
+    if _is_proper(graph, entity) != _is_proper(graph, other):
+        return None
+    if not others_determiner and not _is_proper(graph, other):
         others_bare = cased_like(others_bare, "a")
-    if bare.lower() != _split_determiner(full)[1].lower():
+    if span[0] != entity.span[0] and (
+        not entity.attributes or bare.lower() != _split_determiner(full)[1].lower()
+    ):
         others_bare = _short_name(graph, other, others_bare)
-    if span == entity.span and bool(determiner) != bool(others_determiner):
+    if span[0] == entity.span[0] and bool(determiner) != bool(others_determiner):
         # "Water" takes no article; it brings its own form along, and the capital stays where it was.
-        return cased_like(others_determiner + others_bare, said)
+        words = others_determiner.lower() + others_bare
+        return words[:1].upper() + words[1:] if _starts_sentence(graph.text, span[0]) else words
     if not determiner:
-        return cased_like(others_bare, said) if said[:1].isupper() else others_bare
+        starts = _starts_sentence(graph.text, span[0]) and said[:1].isupper()
+        return others_bare[:1].upper() + others_bare[1:] if starts else others_bare
     article = with_article(determiner.rstrip(), others_bare)
     return article + determiner[len(determiner.rstrip()) :] + others_bare
+
+
+def _starts_sentence(text: str, place: int) -> bool:
+    return re.search(r"(?:^|[.!?:]\s+|\n\s*)[\"'(]*$", text[:place]) is not None
+
+
+def _is_proper(graph: SceneGraph, entity: Entity) -> bool:
+    """Whether the entity is called by a name, which takes no article and keeps its capital: "Big Ben"."""
+    words = graph.text[slice(*entity.span)]
+    if _split_determiner(words)[0] or not words[:1].isupper():
+        return False
+    return not _starts_sentence(graph.text, entity.span[0]) or any(w[:1].isupper() for w in words.split()[1:])
+
+
+def _name_in(graph: SceneGraph, entity: Entity, span: Span) -> Span:
+    """Return the part of a mention that names the thing itself: "the right burner" of "... of the stove"."""
+    start, end = span
+    inner = [
+        low
+        for other in graph.entities
+        if other.id != entity.id
+        for low, high in (other.span, *other.mentions)
+        if start < low and high <= end
+    ]
+    if not inner:
+        return span
+    name = re.compile(
+        re.escape(f"{entity.name} {entity.label}".strip()) + r"|" + re.escape(entity.name), re.IGNORECASE
+    )
+    found = name.search(graph.text, start, min(inner))
+    return span if found is None else (start, found.end())
 
 
 def _short_name(graph: SceneGraph, entity: Entity, full: str) -> str:

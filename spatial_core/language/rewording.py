@@ -103,7 +103,6 @@ _BEFORE_OBJECT: dict[str, tuple[str, ...]] = {
         "beside",
         "alongside",
         "adjacent to",
-        "by",
         "on side of",
         "on the side of",
         "by the side of",
@@ -116,10 +115,9 @@ _BEFORE_OBJECT: dict[str, tuple[str, ...]] = {
 
 # Where the opposite depends on the phrase, not only on the relation.
 _TURNED_PHRASES = {
-    "on": {"on": "under", "upon": "under"},
-    "under": {"under": "on", "on the bottom of": "on the top of"},
-    "far_from": {"far away from": "close to"},
-    "near": {"close to": "far from"},
+    ("on", "under"): {"on": "under", "upon": "under"},
+    ("under", "on"): {"under": "on", "on the bottom of": "on the top of"},
+    ("far_from", "near"): {"far from": "close to", "far away from": "close to"},
 }
 _CANONICAL = {
     "above": "above",
@@ -129,7 +127,8 @@ _CANONICAL = {
     "in_front_of": "in front of",
     "behind": "behind",
     "near": "near",
-    "far_from": "far from",
+    # "Far from it" is an idiom for "not at all".
+    "far_from": "far away from",
     "next_to": "next to",
     "inside": "inside",
     "left_of": "to the left of",
@@ -170,17 +169,17 @@ def reword(phrase: str, relation: str, target: str, *, object_follows: bool) -> 
     Returns:
         Replacements within `phrase`; None if no wording of the same syntactic form is known.
     """
+    bare = _bare(phrase)
+    start = len(phrase) - len(bare)
+    if relation == "background" and target == "foreground" and bare == "in the distance":
+        return _whole(phrase, start, "in the foreground")
     axis = _MIRROR_AXIS.get((relation, target))
     if axis is not None:
         return _mirror(phrase, axis)
-    bare = _bare(phrase)
-    start = len(phrase) - len(bare)
     if bare == "in front" and (relation, target) == ("in_front_of", "behind"):
         return _whole(phrase, start, "behind")
     if bare == "behind" and (relation, target) == ("behind", "in_front_of") and not object_follows:
         return _whole(phrase, start, "in front")
-    if relation == "background" and target == "foreground" and bare == "in the distance":
-        return _whole(phrase, start, "in the foreground")
     if (
         relation == "picture_center"
         and target in ("picture_left", "picture_right")
@@ -195,11 +194,11 @@ def reword(phrase: str, relation: str, target: str, *, object_follows: bool) -> 
         return _whole(phrase, start, f"placed {_CANONICAL[target]}")
     if bare not in _BEFORE_OBJECT.get(relation, ()):
         return None
-    if target in ("far_from", "near", "next_to"):
-        # "Directly next to" has no opposite "directly far from".
+    if target in ("far_from", "near", "next_to", "on", "under", "inside"):
+        # "Directly next to" has no opposite "directly far from", and nothing is "slightly on top of" a thing.
         close = _CLOSE_MODIFIERS.match(phrase.lower())
         start = min(start, close.start()) if close and close.end() == start else start
-    return _whole(phrase, start, _TURNED_PHRASES.get(relation, {}).get(bare) or _CANONICAL[target])
+    return _whole(phrase, start, _TURNED_PHRASES.get((relation, target), {}).get(bare) or _CANONICAL[target])
 
 
 def with_article(determiner: str, words: str) -> str:

@@ -138,7 +138,7 @@ def test_contradictions_are_found_in_any_order(known):
 
 
 def test_siblings_do_not_share_what_they_carry():
-    assert closure("A on B", siblings=[(IDS["B"], IDS["C"])]).refutes(fact("A on C"))
+    assert closure("A on B", siblings=[((IDS["B"], ""), (IDS["C"], ""))]).refutes(fact("A on C"))
 
 
 def test_every_inverse_and_contrary_of_the_taxonomy_is_honoured():
