@@ -420,9 +420,12 @@ class _Rules:
         manner = w.manner[:, :, None]
         held = w.carried
         on = _verdict(direct & (manner == 0), ~held)
-        inside = _verdict(direct & (manner == 1), ~held)
+        inside = _verdict(direct & (manner == 1), ~held | (direct & (manner == 0)))
         leaning = _verdict(direct & (manner == 2), ~(direct & (manner == 2)) & ((manner != 2) | ~held))
         hanging = _verdict(direct & (manner == 3), ~(direct & (manner == 3)))
+        # What is on a box on the floor is, to some, on the floor.
+        raised = (w.level == -1) & (on[:, :, n + 1] != TRUE)
+        on[:, :, n + 1] = np.where(raised, AMBIGUOUS, on[:, :, n + 1])
         on[:, :, :n] = np.where(self._seems_on() & (on[:, :, :n] == FALSE), AMBIGUOUS, on[:, :, :n])
         stacked = on[:, :, :n].copy()
         loose = ~(w.block[:, :, None] & w.block[:, None, :])

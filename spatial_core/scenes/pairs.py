@@ -267,6 +267,9 @@ def sample_pairs(
             f"no pair within {_MAX_ATTEMPTS} attempts for seeds {missing[:5]}; ask for fewer relations"
         )
     results = [found[k] for k in range(len(seeds))]
+    if not results:
+        nothing = render([], size=size, device=device, supersample=supersample)
+        return PairBatch((), nothing, nothing, 0)
     return PairBatch(
         pairs=tuple(r[0] for r in results),
         rendering=_stack([r[1] for r in results]),

@@ -52,11 +52,11 @@ PHRASES: dict[str, dict[Wordings, tuple[Phrase, ...]]] = {
         "held_out": _plain("to the right-hand side of {0}", "at the right of {0}"),
     },
     "above": {
-        "train": _plain("above {0}", "up above {0}", "somewhere above {0}"),
+        "train": _plain("above {0}"),
         "held_out": _plain("over {0}", "higher up than {0}"),
     },
     "below": {
-        "train": _plain("below {0}", "down below {0}", "somewhere below {0}"),
+        "train": _plain("below {0}"),
         "held_out": _plain("lower than {0}", "lower down than {0}"),
     },
     "on": {
@@ -69,11 +69,11 @@ PHRASES: dict[str, dict[Wordings, tuple[Phrase, ...]]] = {
     },
     "in_front_of": {
         "train": _plain("in front of {0}", "just in front of {0}", "right in front of {0}"),
-        "held_out": _plain("directly in front of {0}", "closer to the viewer than {0}"),
+        "held_out": _plain("directly in front of {0}", "in the space in front of {0}"),
     },
     "behind": {
         "train": _plain("behind {0}", "just behind {0}", "right behind {0}"),
-        "held_out": _plain("directly behind {0}", "farther from the viewer than {0}"),
+        "held_out": _plain("directly behind {0}", "in the space behind {0}"),
     },
     "next_to": {
         "train": _plain("next to {0}", "beside {0}", "right next to {0}", "right beside {0}"),
@@ -85,7 +85,7 @@ PHRASES: dict[str, dict[Wordings, tuple[Phrase, ...]]] = {
     },
     "far_from": {
         "train": _plain("far from {0}", "far away from {0}", "quite far from {0}"),
-        "held_out": _plain("a long way from {0}", "distant from {0}"),
+        "held_out": _plain("a long way from {0}", "at a distance from {0}"),
     },
     "between": {
         "train": _plain("between {0} and {1}", "in between {0} and {1}", "right between {0} and {1}"),
@@ -93,7 +93,7 @@ PHRASES: dict[str, dict[Wordings, tuple[Phrase, ...]]] = {
     },
     "inside": {
         "train": _plain("inside {0}", "in {0}", "inside of {0}"),
-        "held_out": _plain("within {0}", "in the interior of {0}"),
+        "held_out": _plain("within {0}", "in the inside of {0}"),
     },
     "stacked_on": {
         "train": _verbal("stacked on {0}", "stacked on top of {0}"),
@@ -109,25 +109,25 @@ PHRASES: dict[str, dict[Wordings, tuple[Phrase, ...]]] = {
     },
     "hidden_by": {
         "train": _verbal("partly hidden by {0}", "partially hidden by {0}", "half hidden by {0}"),
-        "held_out": _verbal("partially occluded by {0}", "partly covered by {0}"),
+        "held_out": _verbal("partially occluded by {0}", "partly obscured by {0}"),
     },
     "larger_than": {
-        "train": _compared("larger than {0}", "bigger than {0}"),
-        "held_out": _compared("greater in size than {0}", "clearly bigger than {0}"),
+        "train": _compared("larger than {0}", "bigger than {0}", "larger in size than {0}"),
+        "held_out": _compared("clearly larger than {0}", "clearly bigger than {0}"),
     },
     "smaller_than": {
-        "train": _compared("smaller than {0}", "tinier than {0}"),
-        "held_out": _compared("lesser in size than {0}", "clearly smaller than {0}"),
+        "train": _compared("smaller than {0}", "smaller than {0}", "smaller in size than {0}"),
+        "held_out": _compared("clearly smaller than {0}", "less large than {0}"),
     },
     "aligned_with": {
-        "train": _plain("in line with {0}", "in a row with {0}") + _verbal("lined up with {0}"),
-        "held_out": _verbal("aligned with {0}", "placed level with {0}"),
+        "train": _plain("in line with {0}") + _verbal("aligned with {0}"),
+        "held_out": _verbal("lined up with {0}", "placed level with {0}"),
     },
     "picture_left": {
         "train": _plain(
             "on the left side of the picture", "on the left of the image", "at the left side of the picture"
         ),
-        "held_out": _plain("in the left part of the frame", "on the left-hand side of the image"),
+        "held_out": _plain("in the left part of the picture", "on the left-hand side of the image"),
     },
     "picture_right": {
         "train": _plain(
@@ -135,33 +135,33 @@ PHRASES: dict[str, dict[Wordings, tuple[Phrase, ...]]] = {
             "on the right of the image",
             "at the right side of the picture",
         ),
-        "held_out": _plain("in the right part of the frame", "on the right-hand side of the image"),
+        "held_out": _plain("in the right part of the picture", "on the right-hand side of the image"),
     },
     "picture_top": {
         "train": _plain(
             "at the top of the picture", "at the top of the image", "near the top of the picture"
         ),
-        "held_out": _plain("in the upper part of the frame", "toward the top of the image"),
+        "held_out": _plain("in the upper part of the picture", "toward the top of the image"),
     },
     "picture_bottom": {
         "train": _plain(
             "at the bottom of the picture", "at the bottom of the image", "near the bottom of the picture"
         ),
-        "held_out": _plain("in the lower part of the frame", "toward the bottom of the image"),
+        "held_out": _plain("in the lower part of the picture", "toward the bottom of the image"),
     },
     "picture_center": {
         "train": _plain(
             "in the center of the picture", "in the middle of the image", "at the center of the picture"
         ),
-        "held_out": _plain("in the central part of the frame", "in the middle of the frame"),
+        "held_out": _plain("in the central part of the picture", "in the very middle of the image"),
     },
     "foreground": {
         "train": _plain("in the foreground", "in the foreground of the picture"),
-        "held_out": _plain("at the front of the scene", "in the near foreground"),
+        "held_out": _plain("in the immediate foreground", "in the near foreground"),
     },
     "background": {
         "train": _plain("in the background", "in the background of the picture"),
-        "held_out": _plain("at the back of the scene", "in the far background"),
+        "held_out": _plain("in the distant background", "in the far background"),
     },
 }
 
@@ -197,7 +197,7 @@ OPENERS: dict[Wordings, tuple[str, ...]] = {
         "A small, tidy room.",
         "A bright studio shot.",
     ),
-    "held_out": ("A minimal composition of ordinary objects.", "An orderly scene in a calm room."),
+    "held_out": ("A minimal composition of ordinary objects.", "An orderly, calm interior."),
 }
 
 FILLER: dict[Wordings, tuple[str, ...]] = {
