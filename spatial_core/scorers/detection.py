@@ -40,7 +40,7 @@ _SHORTEST = {"shortest_edge": 800, "longest_edge": 1333}
 # The image processors' constants of the public checkpoints; a checkpoint's own file overrides them.
 _PROCESSING: dict[str, dict[str, Any]] = {
     "owlvit": {**_CLIP, "size": {"height": 768, "width": 768}, "resample": 3},
-    "owlv2": {**_CLIP, "size": {"height": 960, "width": 960}, "resample": 2},
+    "owlv2": {**_CLIP, "size": {"height": 960, "width": 960}, "resample": 2, "blur": True},
     "grounding-dino": {**_IMAGENET, "size": _SHORTEST, "resample": 2},
     "mm-grounding-dino": {**_IMAGENET, "size": _SHORTEST, "resample": 2},
     "depth_anything": {
@@ -418,11 +418,31 @@ def _batches(images: Sequence[Tensor], batch_size: int) -> list[list[int]]:
 def _prepare(images: Tensor, processing: Mapping[str, Any]) -> Tensor:
     """Return model input [B, 3, h, w] of images [B, 3, H, W] in [0, 1]."""
     height, width = _target_size(images.shape[-2:], processing)
-    mode = "bicubic" if processing.get("resample") == _BICUBIC else "bilinear"
-    resized = F.interpolate(images, (height, width), mode=mode, align_corners=False, antialias=True)
+    if processing.get("blur"):
+        blurred = _blurred(_blurred(images, images.shape[-2] / height, 2), images.shape[-1] / width, 3)
+        resized = F.interpolate(blurred, (height, width), mode="bilinear", align_corners=False)
+    else:
+        mode = "bicubic" if processing.get("resample") == _BICUBIC else "bilinear"
+        resized = F.interpolate(images, (height, width), mode=mode, align_corners=False, antialias=True)
     mean = torch.tensor(processing["image_mean"], device=images.device).view(3, 1, 1)
     std = torch.tensor(processing["image_std"], device=images.device).view(3, 1, 1)
     return (resized.clamp(0, 1) - mean) / std
+
+
+def _blurred(images: Tensor, factor: float, dim: int) -> Tensor:
+    """Return images blurred along `dim` for shrinking by `factor`, by the Gaussian of OWLv2's training."""
+    sigma = (factor - 1) / 2
+    # scipy's default reach, four standard deviations.
+    reach = min(int(4 * sigma + 0.5), images.shape[dim] - 1)
+    if reach < 1:
+        return images
+    offsets = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    shape = [1, 1, 1, 1]
+    shape[dim] = -1
+    kernel = (kernel / kernel.sum()).view(shape).repeat(images.shape[1], 1, 1, 1)
+    border = (0, 0, reach, reach) if dim == 2 else (reach, reach, 0, 0)
+    return F.conv2d(F.pad(images, border, mode="reflect"), kernel, groups=images.shape[1])
 
 
 def _target_size(size: Sequence[int], processing: Mapping[str, Any]) -> tuple[int, int]:
