@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spatial_core.language import lexicon as lx
 from spatial_core.language.noun_phrases import NounPhrase, parse_noun_phrase
-from spatial_core.language.patterns import REQUIRED, TRIGGER_STARTS, VERB_PREPOSITION, Trigger, match_idiom, match_trigger
+from spatial_core.language.patterns import NON_SPATIAL_IN, NON_SPATIAL_ON, REQUIRED, TRIGGER_STARTS, VERB_PREPOSITION, Trigger, match_idiom, match_trigger
 from spatial_core.language.tokens import MARK, WORD, Token
 
 NOUN, VERB, TRIGGER, COMMA, AND, WITH, RELATIVE, BREAK, COLON, END, NOT, THERE, ORDER, WHICH, OTHER = range(
@@ -364,6 +364,11 @@ def _is_verb(tokens: list[Token], i: int, previous: Chunk | None, sentence_start
         )
     if tags & lx.BASE and follower is not None and follower.tags & (lx.DET | lx.POSS):
         return True  # imperative
+    if tags & lx.BASE and follower is not None and (previous is None or previous.kind in (END, AND, COMMA, BREAK)):
+        if follower.text == "on" and token.lemma in NON_SPATIAL_ON or (
+            follower.text == "in" and token.lemma in NON_SPATIAL_IN
+        ):
+            return True  # "turn on the oven", "and log in"
     if (
         tags & lx.PARTICIPLE
         and follower is not None

@@ -237,7 +237,7 @@ class _Reader:
         if not phrase.name:
             return True
         head = phrase.head
-        if phrase.aliases and (" of " in phrase.name) and (lx.is_abstract(head) or head in lx.MEASURES):
+        if " of " in phrase.name and phrase.aliases and (lx.is_abstract(head) or head in lx.MEASURES):
             head = phrase.aliases[0]  # "a row of books", "the silhouette of a city"
         if head in lx.LIGHTS or head in lx.MEASURES:
             return (
@@ -868,6 +868,8 @@ class _Reader:
                     or phrase.head in lx.CONTAINERS
                 )
             return bool(phrase.name or phrase.pronoun or phrase.part)
+        if word in ("around", "over", "under", "near") and phrase.counted and phrase.count >= 10:
+            return False  # "around a hundred guests"
         if word == "over":
             return lemma not in NON_SPATIAL_OVER
         if word == "by" and relation == "next_to":

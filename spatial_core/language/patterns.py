@@ -767,7 +767,7 @@ NON_SPATIAL_IN = frozenset(
     "believe interest result participate succeed specialize specialise paint render shoot draw depict dress wrap cover "
     "bathe wear capture engage lose major excel invest involve delight revel interest do style illustrate write speak "
     "turn end culminate rise increase decrease arrive come take join bring give hand put break check fill cut "
-    "differ vary design create present portray execute finish print rich trust film photograph cloak clothe clad".split()
+    "stir fold log sign plug zoom differ vary design create present portray execute finish print rich trust film photograph cloak clothe clad".split()
 )
 NON_SPATIAL_OVER = frozenset(
     "take think win talk look go hand preside argue cry watch read pass pull give come get rule turn".split()
