@@ -17,7 +17,7 @@ from spatial_core.scenes.closure import BINARY, FAMILIES, PLACES
 from spatial_core.scenes.sampling import sample_scenes
 from spatial_core.scenes.splits import Split, split_of
 from spatial_core.scenes.statements import PAPER_HISTOGRAM, choose, draw_count
-from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, MAX_OBJECTS, CachedScenes
+from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, MAX_OBJECTS, PATTERN_NAMES, CachedScenes
 
 Pieces = tuple[tuple[str, int | None], ...]
 """Consecutive pieces of a text; a piece that names a thing carries its index (-1: not in the picture)."""
@@ -78,7 +78,9 @@ class QuestionSampler:
             absent: Share of questions about a thing that is not in the picture.
         """
         self.split = split
-        weights = np.array([0.0 if name == held_out_family else 2.0 if name in _BASIC else 1.0 for name in FAMILIES])
+        weights = np.array(
+            [0.0 if name == held_out_family else 2.0 if name in _BASIC else 1.0 for name in FAMILIES]
+        )
         self._weights = weights / weights.sum()
         self.absent = absent
 
@@ -96,7 +98,10 @@ class QuestionSampler:
             elif name == "between":
                 tables[name] = np.array(
                     [
-                        [[split_of(a, name, "+".join(sorted((b, c)))) == self.split for c in kinds] for b in kinds]
+                        [
+                            [split_of(a, name, "+".join(sorted((b, c)))) == self.split for c in kinds]
+                            for b in kinds
+                        ]
                         for a in kinds
                     ]
                 )
@@ -105,16 +110,22 @@ class QuestionSampler:
         return tables
 
     def names(self, scenes: CachedScenes, i: int, rng: np.random.Generator) -> list[str]:
-        """Return a name for every participant: the kind where it is unique and a coin allows, else colour and kind."""
-        kinds, colors = scenes.kinds[i], scenes.colors[i]
+        """Return a name for every participant.
+
+        The kind where it is unique and a coin allows, else colour and kind, sometimes after the pattern.
+        """
+        kinds, colors, patterns = scenes.kinds[i], scenes.colors[i], scenes.patterns[i]
         count = Counter(int(k) for k in kinds if k >= 0)
-        bare = rng.random(MAX_OBJECTS) < 0.35
-        names = [
-            "the " + (KINDS[k] if count[int(k)] == 1 and bare[j] else f"{COLOR_NAMES[colors[j]]} {KINDS[k]}")
-            if k >= 0
-            else ""
-            for j, k in enumerate(kinds)
-        ]
+        bare, patterned = rng.random(MAX_OBJECTS) < 0.35, rng.random(MAX_OBJECTS) < 0.5
+        names: list[str] = []
+        for j, kind in enumerate(kinds.tolist()):
+            words = [KINDS[kind]] if kind >= 0 else []
+            if count[kind] > 1 or not bare[j]:
+                words.insert(0, COLOR_NAMES[colors[j]])
+            pattern = PATTERN_NAMES[patterns[j]]
+            if patterned[j] and pattern != "plain":
+                words.insert(0, pattern)
+            names.append(" ".join(["the", *words]) if kind >= 0 else "")
         return [*names, "the wall", "the floor"]
 
     def candidates(self, scenes: CachedScenes, i: int, family: int, state: int) -> np.ndarray:
@@ -162,7 +173,9 @@ class QuestionSampler:
             color = (color + 1) % len(COLOR_NAMES)
         place = int(rng.integers(len(who)))
         who = [-1 if n == place else j for n, j in enumerate(who)]
-        called = [f"the {COLOR_NAMES[color]} {KINDS[kind]}" if n == place else c for n, c in enumerate(called)]
+        called = [
+            f"the {COLOR_NAMES[color]} {KINDS[kind]}" if n == place else c for n, c in enumerate(called)
+        ]
         return who, called
 
     def prompt(self, scenes: CachedScenes, i: int, rng: np.random.Generator) -> str:

@@ -12,7 +12,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ from safetensors.numpy import load_file, save_file
 
 from spatial_core.atomic_files import atomic_path
 from spatial_core.scenes.closure import BINARY, PLACES
-from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
+from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
 from spatial_core.scenes.renderer import RENDERER_VERSION
 
 MAX_OBJECTS = 18
 SHARD = 512
 KINDS = tuple(OBJECT_KINDS)
 COLOR_NAMES = tuple(COLORS)
+PATTERN_NAMES = tuple(PATTERNS)
 GRID = 16
 
 _MIRROR_BINARY = [
@@ -48,7 +49,7 @@ class CachedScenes:
     Attributes:
         images: uint8 `[N, 128, 128, 3]`.
         patches: int8 `[N, 16, 16]`, the object that covers most of the patch, -1 for none.
-        kinds, colors: int16 `[N, M]`, -1 where there is no object.
+        kinds, colors, patterns: int16 `[N, M]`, -1 where there is no object.
         named: bool `[N, M]`, whether a prompt may name it.
         boxes: float32 `[N, M, 4]`, visible part, xyxy in units of the picture.
         distances: float32 `[N, M]`, metres from the camera.
@@ -60,6 +61,7 @@ class CachedScenes:
     patches: npt.NDArray[np.int8]
     kinds: npt.NDArray[np.int16]
     colors: npt.NDArray[np.int16]
+    patterns: npt.NDArray[np.int16]
     named: npt.NDArray[np.bool_]
     boxes: npt.NDArray[np.float32]
     distances: npt.NDArray[np.float32]
@@ -76,9 +78,7 @@ class CachedScenes:
         boxes[flip, :, 0], boxes[flip, :, 2] = 1 - self.boxes[flip, :, 2], 1 - self.boxes[flip, :, 0]
         binary[flip] = binary[flip][:, _MIRROR_BINARY]
         places[flip] = places[flip][:, _MIRROR_PLACES]
-        return CachedScenes(
-            images, patches, self.kinds, self.colors, self.named, boxes, self.distances, binary, self.between, places
-        )
+        return replace(self, images=images, patches=patches, boxes=boxes, binary=binary, places=places)
 
     def target(self, scene: int, index: int) -> npt.NDArray[np.float32]:
         """Return centre x, centre y, width, height (picture units) and log distance of one object."""
@@ -130,21 +130,27 @@ def pack_scenes(scenes: Sequence[Any], rendering: Any, closures: Sequence[Any]) 
     """Return accepted scenes with their rendering rows and closures in the cache's form."""
     n = len(scenes)
     kinds = np.full((n, MAX_OBJECTS), -1, np.int16)
-    colors, named = kinds.copy(), np.zeros((n, MAX_OBJECTS), bool)
+    colors, patterns, named = kinds.copy(), kinds.copy(), np.zeros((n, MAX_OBJECTS), bool)
     for i, scene in enumerate(scenes):
         for j, thing in enumerate(scene.objects):
             kinds[i, j], colors[i, j] = KINDS.index(thing.kind), COLOR_NAMES.index(thing.color)
-            named[i, j] = thing.named
+            patterns[i, j], named[i, j] = PATTERN_NAMES.index(thing.pattern), thing.named
     boxes = np.zeros((n, MAX_OBJECTS, 4), np.float32)
     distances = np.zeros((n, MAX_OBJECTS), np.float32)
     width = rendering.boxes.shape[1]
     boxes[:, :width] = rendering.boxes.numpy() / rendering.images.shape[-1]
     distances[:, :width] = np.nan_to_num(rendering.distances.numpy(), posinf=0)
     return CachedScenes(
-        images=(rendering.images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy(),
+        images=(rendering.images.clamp(0, 1) * 255)
+        .round()
+        .to(torch.uint8)
+        .permute(0, 2, 3, 1)
+        .contiguous()
+        .numpy(),
         patches=_majority(rendering.instance.numpy()),
         kinds=kinds,
         colors=colors,
+        patterns=patterns,
         named=named,
         boxes=boxes,
         distances=distances,
@@ -160,7 +166,9 @@ class SceneCache:
     def __init__(self, folder: str | Path, split: str):
         files = sorted(Path(folder, split).glob("scenes-*.safetensors"))
         if not files:
-            raise ValueError(f"{folder}/{split} must hold scene shards, but holds none. Make them with build_shards.")
+            raise ValueError(
+                f"{folder}/{split} must hold scene shards, but holds none. Make them with build_shards."
+            )
         parts = [load_file(file) for file in files]
         self._arrays = {name: np.concatenate([part[name] for part in parts]) for name in _FIELDS}
         self.digest = hashlib.sha256("".join(file.name for file in files).encode()).hexdigest()
@@ -192,7 +200,8 @@ def build_shard(folder: str | Path, split: str, number: int, seed: int) -> float
         kept += len(batch.scenes)
         parts.append(pack_scenes(batch.scenes, batch.rendering, batch.closures))
     tensors = {
-        name: np.ascontiguousarray(np.concatenate([getattr(p, name) for p in parts])[:SHARD]) for name in _FIELDS
+        name: np.ascontiguousarray(np.concatenate([getattr(p, name) for p in parts])[:SHARD])
+        for name in _FIELDS
     }
     metadata = {"acceptance": str(kept / tried), "renderer": str(RENDERER_VERSION)}
     with atomic_path(path) as temporary:
