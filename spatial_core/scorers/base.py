@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from spatial_core.images import ImagesLike, to_tensors
+from spatial_core.language.parser import parse_prompt
 from spatial_core.language.scene_graph import SceneGraph, Span
 from spatial_core.selection import Ranking, probability_better, rank
 
@@ -120,7 +121,7 @@ class SpatialScorer(torch.nn.Module):
             parser: Reads a prompt into its graph; `spatial_core.language.parser.parse_prompt` if None.
         """
         super().__init__()
-        self._parser = parser
+        self._parser = parse_prompt if parser is None else parser
 
     @abstractmethod
     def _score(self, images: list[Tensor], graphs: list[SceneGraph], *, explain: bool) -> SpatialScores:
@@ -284,16 +285,9 @@ class SpatialScorer(torch.nn.Module):
                 graphs.append(prompt)
                 continue
             if prompt not in read:
-                read[prompt] = self._parse(prompt)
+                read[prompt] = self._parser(prompt)
             graphs.append(read[prompt])
         return graphs * num_images if len(listed) == 1 else graphs
-
-    def _parse(self, prompt: str) -> SceneGraph:
-        if self._parser is not None:
-            return self._parser(prompt)
-        from spatial_core.language.parser import parse_prompt
-
-        return parse_prompt(prompt)
 
 
 def _without_verdict(graphs: list[SceneGraph], device: torch.device, *, explain: bool) -> SpatialScores:
