@@ -127,12 +127,13 @@ def load_backbone(
         )
     from transformers import AutoModelForImageTextToText
 
-    extra = {"revision": revision} if revision else {}
+    extra: dict[str, Any] = {"revision": revision} if revision else {}
+    shape = _config_for_transformers_4(config)
     try:
         # Always with its vocabulary head: the names of a checkpoint's weights are read alike by all
         # versions of transformers only then.
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            str(source), dtype=dtype, attn_implementation="sdpa", output_loading_info=True, **extra
+            str(source), dtype=dtype, attn_implementation="sdpa", output_loading_info=True, **extra, **shape
         )
         model, report = loaded
         tokenizer = _tokenizer(str(source), extra)
@@ -150,6 +151,19 @@ def load_backbone(
     processing = _processing(model.config, source, revision)
     chosen = model if vocabulary else model.model
     return BackboneParts(chosen.eval(), tokenizer, processing, config_file.parent)
+
+
+def _config_for_transformers_4(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `{"config": ...}` where transformers 4 has to read what transformers 5 wrote, else nothing."""
+    from transformers import AutoConfig, __version__
+
+    text: dict[str, Any] = config.get("text_config") or {}
+    if int(__version__.split(".")[0]) > 4 or not text.get("rope_parameters"):
+        return {}
+    rope = dict(text["rope_parameters"])
+    text = text | {"rope_theta": rope.pop("rope_theta"), "rope_scaling": rope}
+    rest = {key: value for key, value in config.items() if key not in ("model_type", "text_config")}
+    return {"config": AutoConfig.for_model(config["model_type"], text_config=text, **rest)}
 
 
 def _tokenizer(source: str, extra: Mapping[str, Any]) -> Any:
