@@ -125,7 +125,7 @@ def _card_height(entry: SheetEntry) -> int:
         height += _line(SMALL)
     shown, hidden = _relation_lines(entry)
     if shown:
-        height += 10 + sum(_row_height(lines) for lines in shown)
+        height += 10 + sum(map(_row_height, entry.relations, shown))
     return height + (_line(SMALL) if hidden else 0)
 
 
@@ -176,11 +176,14 @@ def _draw_card(
         _draw_icon(sheet, report.verdict, (x, y + 3))
         for number, line in enumerate(lines):
             _text(draw, (x + ICON + 8, y + number * _line(BODY)), line, BODY, INK)
+        if report.reason:
+            reason = _shorten(report.reason, SMALL, PICTURE - ICON - 8)
+            _text(draw, (x + ICON + 8, y + len(lines) * _line(BODY)), reason, SMALL, FAINT)
         swatch_x = edge
         for box in reversed(report.boxes or ()):
             swatch_x -= SWATCH
             draw.rectangle((swatch_x, y + 5, swatch_x + SWATCH - 2, y + 5 + SWATCH - 2), colors[box])
-        y += _row_height(lines)
+        y += _row_height(report, lines)
     if hidden:
         _text(draw, (x, y), hidden, SMALL, FAINT)
 
@@ -236,8 +239,8 @@ def _relation_lines(entry: SheetEntry) -> tuple[list[list[str]], str]:
     return shown, f"and {len(rest)} more, {true} of them true" if rest else ""
 
 
-def _row_height(lines: Sequence[str]) -> int:
-    return len(lines) * _line(BODY) + 3
+def _row_height(report: RelationReport, lines: Sequence[str]) -> int:
+    return len(lines) * _line(BODY) + (_line(SMALL) if report.reason else 0) + 3
 
 
 def _draw_icon(sheet: Image.Image, verdict: str, corner: tuple[int, int]) -> None:

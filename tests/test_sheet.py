@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,6 +135,15 @@ def test_any_text_can_be_shown(prompt: str) -> None:
     # Nothing is written across the edge of a card.
     edge = GAP + CARD_WIDTH
     assert count(sheet.crop((edge + 1, sheet.height - 200, edge + GAP - 1, sheet.height)), CARD) == 0
+
+
+def test_a_reason_is_shown() -> None:
+    plain = report("false")
+    heights = [
+        draw_sheet([SheetEntry(Image.new("RGB", (8, 8)), "a", relations=[shown])], PROMPT).height
+        for shown in (plain, replace(plain, reason="no red ball was found"))
+    ]
+    assert 10 < heights[1] - heights[0] < 30
 
 
 def test_unknown_numbers_are_left_out() -> None:

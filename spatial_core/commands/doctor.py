@@ -98,7 +98,7 @@ def _ram() -> int | None:
 
 def _models() -> list[dict[str, Any]]:
     """Return the bundled models, and those in the Hugging Face cache that a scorer can use."""
-    found = [_model("starter", "reward", path.parent) for path in _bundled("spatial_score.safetensors")]
+    found = [_model("starter", scorer, path) for scorer, path in _bundled()]
     cache = Path(_hub_cache())
     for config in sorted(cache.glob("models--*/snapshots/*/config.json")) if cache.is_dir() else []:
         try:
@@ -111,10 +111,17 @@ def _models() -> list[dict[str, Any]]:
     return found
 
 
-def _bundled(name: str) -> list[Path]:
-    from spatial_core import starter
+def _bundled() -> list[tuple[str, Path]]:
+    from spatial_core.starter import starter_path
 
-    return sorted(Path(next(iter(starter.__path__))).rglob(name))
+    found: list[tuple[str, Path]] = []
+    for name in ("reward", "vqa"):
+        try:
+            found.append((name, starter_path(name)))
+        except FileNotFoundError:
+            # An installation without the weights is what a doctor should be able to report.
+            continue
+    return found
 
 
 def _hub_cache() -> str:

@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> None:
     print(f"{result.image}: {result.share()} satisfied, score {signed(result.mean)} +/- {result.std:.2f}")
     if result.relations:
         rows = [
-            (report.verdict, percent(report.score), report.relation, f'"{report.text}"')
+            (report.verdict, percent(report.score), report.relation, f'"{report.text}"', report.reason)
             for report in result.relations
         ]
-        print(format_table(("verdict", "P(true)", "relation", "words"), rows))
+        print(format_table(("verdict", "score", "relation", "words", ""), rows))
     if result.note:
         print(f"note: {result.note}")

@@ -95,7 +95,12 @@ def add_scorer_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype",
         choices=("float32", "bfloat16", "float16"),
-        help="type of the weights (default: float32 on a CPU, bfloat16 elsewhere)",
+        help="type of the weights (default: what suits the device)",
+    )
+    parser.add_argument(
+        "--depth",
+        metavar="NAME",
+        help="Depth Anything folder or id to go with a geometric --model, for in front of and behind",
     )
     parser.add_argument(
         "--batch-size",
@@ -124,10 +129,12 @@ def load_scorer(args: argparse.Namespace) -> SpatialScorer:
 
     from spatial_core.scorers.base import SpatialScorer
 
-    device = _device(args.device)
-    dtype = args.dtype or ("float32" if device.type == "cpu" else "bfloat16")
     scorer = SpatialScorer.from_pretrained(
-        args.model, scorer=args.scorer, device=device, dtype=getattr(torch, dtype)
+        args.model,
+        scorer=args.scorer,
+        device=_device(args.device),
+        dtype=getattr(torch, args.dtype) if args.dtype else None,
+        **({"depth": args.depth} if args.depth else {}),
     )
     return scorer.eval()
 
