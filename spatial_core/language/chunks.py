@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spatial_core.language import lexicon as lx
 from spatial_core.language.noun_phrases import NounPhrase, parse_noun_phrase
-from spatial_core.language.patterns import NON_SPATIAL_IN, NON_SPATIAL_ON, REQUIRED, TRIGGER_STARTS, VERB_PREPOSITION, Trigger, match_idiom, match_trigger
+from spatial_core.language.patterns import NON_SPATIAL_IN, NON_SPATIAL_ON, NONE, REQUIRED, TRIGGER_STARTS, VERB_PREPOSITION, Trigger, match_idiom, match_trigger
 from spatial_core.language.tokens import MARK, WORD, Token
 
 NOUN, VERB, TRIGGER, COMMA, AND, WITH, RELATIVE, BREAK, COLON, END, NOT, THERE, ORDER, WHICH, OTHER = range(
@@ -60,6 +60,15 @@ _JOINERS = {
     "accompanied": ("accompanied", "by"),
     "followed": ("followed", "by"),
 }
+
+
+_SET = frozenset("arrange align line place position set organize organise display lay".split())
+_TOGETHER = {
+    "together": (frozenset("nestle huddle cluster group cuddle press stand sit lean gather bunch stack snuggle".split()), "near"),
+    "horizontally": (_SET, "aligned_with"),
+    "vertically": (_SET, "aligned_with"),
+}
+"""Adverbs that, after these verbs, relate the things of a group to each other."""
 
 
 def order_of(chunk: Chunk) -> tuple[str, bool]:
@@ -243,6 +252,10 @@ def _next(
             if place is None or place.stop == i + 1:
                 trigger = Trigger(i, i + 1, refined[0], REQUIRED, text, refined[1])
                 return Chunk(TRIGGER, i, i + 1, trigger=trigger)
+    if text in _TOGETHER and previous is not None and previous.kind == VERB:
+        lemmas, relation = _TOGETHER[text]
+        if previous.lemma in lemmas:
+            return Chunk(TRIGGER, i, i + 1, trigger=Trigger(i, i + 1, relation, NONE, "together", verbal=True))
     if text in _WITH and not (
         text != "with" and tags & lx.ING and previous is not None and previous.kind == VERB
     ):
@@ -276,6 +289,12 @@ def _next(
         if role is not None and role.determiner in ("a", "an", "the", "its", "their"):
             if role.stop >= n or not tokens[role.stop].tags & (lx.BE | lx.HAVE | lx.FINITE | lx.ING):
                 return Chunk(OTHER, i, role.stop)  # "serves as a table"
+    if text in ("after", "before", "until", "since"):
+        time = parse_noun_phrase(tokens, i + 1)
+        if time is not None and not (
+            time.stop < n and tokens[time.stop].tags & (lx.BE | lx.HAVE | lx.AUX | lx.FINITE) and not tokens[time.stop].tags & lx.PREP
+        ):
+            return Chunk(OTHER, i, time.stop)  # "after the rain"
     if text in _BREAKS:
         return Chunk(BREAK, i, i + 1, lemma=text)
     if tags & (lx.BE | lx.HAVE | lx.AUX):
@@ -291,6 +310,9 @@ def _next(
             return Chunk(VERB, i, i + 1, lemma=lx.singular(text), form=lx.FINITE)  # an unknown verb: "ticks"
     phrase = parse_noun_phrase(tokens, i)
     if phrase is not None and phrase.stop > i:
+        if not (phrase.name or phrase.determiner or phrase.counted or phrase.label or phrase.pronoun):
+            if previous is not None and previous.kind in (NOUN, VERB) and previous.stop == i:
+                return Chunk(OTHER, i, phrase.stop)  # a predicate: "is visible", "a door open"
         return _noun_chunk(tokens, i, phrase, sentence_start or not chunks, has_possessive)
     if tags & lx.VERB:
         verb = _verb(tokens, i)
@@ -364,6 +386,9 @@ def _is_verb(tokens: list[Token], i: int, previous: Chunk | None, sentence_start
         )
     if tags & lx.BASE and follower is not None and follower.tags & (lx.DET | lx.POSS):
         return True  # imperative
+    if previous is not None and previous.kind == VERB and previous.form != lx.FINITE and previous.stop == i:
+        if tags & lx.FINITE and token.lemma in lx.STRONG_VERBS and follower is not None:
+            return bool(follower.tags & (lx.PREP | lx.ADV | lx.DET))  # "with one arm raised stands behind"
     if tags & lx.BASE and follower is not None and (previous is None or previous.kind in (END, AND, COMMA, BREAK)):
         if follower.text == "on" and token.lemma in NON_SPATIAL_ON or (
             follower.text == "in" and token.lemma in NON_SPATIAL_IN

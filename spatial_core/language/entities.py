@@ -92,7 +92,7 @@ class EntityTable:
                 self.mention(entity, (phrase.start, phrase.end))
             return found
         if not phrase.name:
-            return self._headless(phrase, topic)
+            return self._headless(phrase, topic, placed or [])
         owner = self._owner(phrase, topic, placed)
         if owner is not None:
             key = (owner, phrase.name, phrase.label)
@@ -136,10 +136,11 @@ class EntityTable:
                 and not (self._drafts[topic[0]].head in lx.PERSONS and self._last_thing)
             ):
                 return list(topic)
-            return self._last_thing[-1:] or topic[-1:]
+            others = [e for e in self._last_thing if not placed or e not in placed]
+            return others[-1:] or topic[-1:]
         return []
 
-    def _headless(self, phrase: NounPhrase, topic: list[int]) -> list[int]:
+    def _headless(self, phrase: NounPhrase, topic: list[int], placed: list[int]) -> list[int]:
         """Resolve "the two", "one", "the red one", "another", "the other"."""
         if phrase.owner is not None and phrase.part:
             return self._whole(phrase, topic)
@@ -150,7 +151,7 @@ class EntityTable:
             or phrase.determiner == "both"
         ):
             if len(group) == 1 and not self.plural(group[0]) and len(self._drafts) >= 2:
-                group = [len(self._drafts) - 2, len(self._drafts) - 1]
+                group = [e for e in range(max(0, len(self._drafts) - 4), len(self._drafts)) if e not in placed][-2:]
             for entity in group:
                 self.mention(entity, (phrase.start, phrase.end))
             return list(group)
@@ -161,7 +162,7 @@ class EntityTable:
         if not (
             phrase.label
             or phrase.counted
-            or phrase.attributes
+            or (phrase.attributes and phrase.determiner)
             or phrase.determiner in ("another", "each", "one")
         ):
             return []
@@ -294,7 +295,7 @@ class EntityTable:
         if last.head in lx.PERSONS or last.head in lx.ANIMALS:
             self._last_person = [*self._last_person[-3:], entities[-1]]
         if last.head not in lx.PERSONS:
-            self._last_thing = [entities[-1]]
+            self._last_thing = [*self._last_thing[-3:], entities[-1]]
         if last.head in lx.FURNITURE_TOPS:
             self._last_surface = [entities[-1]]
         if last.head in lx.ROOMS:

@@ -285,6 +285,9 @@ _IRREGULAR = {
     "shut": "shut shut shutting",
     "prop": "propped propped propping",
     "inset": "inset inset insetting",
+    "stick": "stuck stuck sticking",
+    "shoot": "shot shot shooting",
+    "spread": "spread spread spreading",
     "string": "strung strung stringing",
     "sling": "slung slung slinging",
 }
@@ -635,7 +638,7 @@ ABSTRACT = TIME_WORDS | _set(
     "regard respect spite case event instance company business industry market economy trade politics history science "
     "art culture religion education health medicine technology work job career life death world universe "
     "nature reality truth beauty elegance simplicity luxury comfort warmth light lighting sunlight moonlight lamplight "
-    "candlelight daylight glow shadow shadows darkness brightness color colors colour colours palette hue hues tint "
+    "candlelight daylight glow shadow shadows darkness brightness color colors colour colours  hue hues tint "
     "tints shade shades texture pattern patterns background foreground atmosphere ambience ambiance vibe aesthetic "
     "focus depth bokeh exposure definition hdr 4k 8k render watercolor watercolour "
     "pixel anime cartoon realism surrealism impressionism cubism minimalism monochrome sepia weather "
@@ -742,7 +745,7 @@ SUBSTANCES = _set(
     "rust paint sparkles glitter"
 )
 LIGHTS = _set(
-    "light sunlight moonlight lamplight candlelight daylight glow shadow shadows lighting beam beams rays ray "
+    "light sunlight moonlight lamplight candlelight daylight glow shadow shadows lighting rays ray "
     "reflection reflections reflects highlight highlights shade brightness illumination warmth emphasis focus attention "
     "gaze eyes steam aroma smell scent sound noise"
 )
@@ -836,6 +839,10 @@ _NOT_NOUN_ADJECTIVES = ADJECTIVES - _set(
 )
 
 
+_NOUN_FORMS = _set("rose roses saw saws felt bore wound drove shot fell rung stuck bound bow cook")
+"""Nouns spelled like a past tense."""
+
+
 @lru_cache(maxsize=16384)
 def lookup(word: str) -> Word:
     """Return what the lexicon knows of a lower-case word; unknown words are judged by their ending."""
@@ -851,7 +858,7 @@ def lookup(word: str) -> Word:
             tags |= NOUN
         if tags & VERB and word not in ("lit", "broken", "worn", "open", "light", "torn"):
             tags &= ~(FINITE | BASE)
-    if word in PARTS and tags & ORD:
+    if (word in PARTS and tags & ORD) or word in _NOUN_FORMS:
         tags |= NOUN
     if word in ING_NOUNS:
         tags |= NOUN

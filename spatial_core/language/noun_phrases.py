@@ -14,6 +14,8 @@ _WRAPPED = frozenset(
 )
 _QUANTITY = frozenset("couple number lot lots plenty dozens variety hundreds thousands handful".split())
 _CLASSIFIER = frozenset("kind type sort".split())
+_COLLECTIVE = frozenset("row group line pair trio quartet series set cluster crowd herd flock bunch collection".split())
+_SETS = frozenset("train swing tea tv television dinner chess drum dining tool patio coffee knife sewing bedding play".split())
 _EACH_OTHER = frozenset(("other", "another"))
 _COORDINATED = lx.ADJ | lx.PARTICIPLE
 
@@ -86,6 +88,8 @@ def continues(tokens: list[Token], i: int) -> bool:
             lx.NUM | lx.ADJ | lx.ORD
         ):
             return False
+        if i and tokens[i - 1].tags & lx.ADJ and not tokens[i - 1].tags & lx.NOUN and token.tags & lx.NOUN:
+            return True  # no verb follows an adjective: "adjacent posts"
         if (
             token.tags & lx.PREP
             and i + 1 < len(tokens)
@@ -319,6 +323,15 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                 phrase.count, phrase.counted = base * lx.NUMBERS[text], True
             elif number is None:
                 break
+            elif text in ("one", "ones") and (phrase.determiner or labels or attributes):
+                phrase.plural = text == "ones"
+                phrase.counted = True
+                phrase.stop, phrase.end = j + 1, token.end
+                break  # "a third one", "the larger one"
+            elif text == "one" and j + 1 < n and is_verb_after_noun(tokens, j + 1, plural=False, article="a"):
+                phrase.count, phrase.counted = 1, True
+                phrase.stop, phrase.end = j + 1, token.end
+                break  # "one stands behind"
             else:
                 phrase.count, phrase.counted = number, True
                 if text == "twin":
@@ -352,7 +365,13 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                 j + 1 < n and tokens[j + 1].tags & lx.ING and continues(tokens, j + 2)
             )
             if not following:
-                break
+                if not (phrase.determiner and tags & lx.ING) or _verbal(tokens, j):
+                    break
+                nouns.append(text)  # "the lettering": an article wants a noun
+                last_plural = False
+                j += 1
+                phrase.stop, phrase.end = j, token.end
+                continue
             opening = not (phrase.determiner or attributes or labels or phrase.counted)
             if opening and tags & lx.ING and text not in lx.COMPOUND_ING:
                 break  # "Sitting dogs ..." is rarer than "Holding tools, ..."
@@ -413,7 +432,11 @@ def _after_determiner(tokens: list[Token], j: int, phrase: NounPhrase) -> bool:
 
 
 def _coordinated(tokens: list[Token], phrase: NounPhrase) -> bool:
-    return phrase.first > 0 and tokens[phrase.first - 1].text == "and"
+    """Return whether the verb may be a plural although the last noun is not ("a cup and a jug stand")."""
+    if phrase.first < 2:
+        return False
+    before = tokens[phrase.first - 1].text
+    return before == "and" or (before == "of" and lx.is_plural(tokens[phrase.first - 2].text))
 
 
 def _ends_name(tokens: list[Token], j: int) -> bool:
@@ -421,6 +444,8 @@ def _ends_name(tokens: list[Token], j: int) -> bool:
     if j + 1 >= len(tokens):
         return True
     follower = tokens[j + 1]
+    if tokens[j].text in ("set", "sets") and tokens[j - 1].text in _SETS:
+        return True
     return follower.kind == MARK or bool(follower.tags & (lx.BE | lx.HAVE | lx.AUX | lx.FINITE | lx.CONJ))
 
 
@@ -559,7 +584,7 @@ def _read_complements(tokens: list[Token], phrase: NounPhrase, depth: int) -> No
     elif (
         phrase.owner is not None
         and not phrase.head
-        and phrase.label in ("left", "right", "top", "bottom", "front", "back")
+        and (phrase.label.split(" ")[-1] in lx.PARTS or phrase.label in ("left", "right"))
     ):
         phrase.part = phrase.label
     if j >= n or tokens[j].text != "of" or depth >= _DEPTH:
@@ -620,6 +645,7 @@ def _read_complements(tokens: list[Token], phrase: NounPhrase, depth: int) -> No
         if phrase.owner is None:
             phrase.owner = inner
     elif inner.name:
+        phrase.plural = phrase.plural or phrase.head in _COLLECTIVE
         text = " ".join([*inner.attributes, *_words_of(tokens, inner)])
         phrase.name = f"{phrase.name} of {text}" if text else phrase.name
         phrase.aliases = (inner.head, *inner.aliases)
@@ -636,6 +662,8 @@ def _read_complements(tokens: list[Token], phrase: NounPhrase, depth: int) -> No
             "cluster",
         ):
             phrase.aliases = (inner.head, *inner.aliases)
+    elif inner.attributes and inner.label == "" and not inner.counted:
+        phrase.name = f"{phrase.name} of {' '.join(inner.attributes)}"  # "a bunch of lavender"
     else:
         return phrase
     phrase.stop, phrase.end = inner.stop, inner.end

@@ -8,7 +8,7 @@ ahead, so that parsing is linear in the length of the text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from spatial_core.language import lexicon as lx
@@ -69,11 +69,17 @@ _WITHIN_HANDS = frozenset("hand hands arm arms paw paws mouth beak".split())
 _INTO = frozenset(
     "build set tuck carve insert embed stick plug fit wedge press cut recess sink inset".split()
 )
-_HORIZONTAL = frozenset(("left_of", "right_of"))
 _SEPARATORS = (COMMA, AND, WITH, BREAK, COLON, END, OTHER, ORDER)
 _SMALL_SUPPORTS = frozenset("stand tripod pedestal base stool saucer coaster easel hook hanger leash chain spike string".split())
 _BENEATH = frozenset(("under", "below", "above", "inside"))
-_OPPOSITE = {"left_of": "right_of", "right_of": "left_of"}
+_OPPOSITE = {
+    "left_of": ("right_of",),
+    "right_of": ("left_of",),
+    "above": ("below", "under"),
+    "below": ("above",),
+    "in_front_of": ("behind",),
+    "behind": ("in_front_of",),
+}
 _GROUP_RELATIONS = frozenset(("next_to", "near", "opposite", "facing", "aligned_with", "behind", "in_front_of", "above",
                               "on", "stacked_on", "under", "below", "leaning_against", "far_from"))  # fmt: skip
 
@@ -132,6 +138,7 @@ class _Clause:
         predicated: Whether the subject has its verb.
         fronted: Whether the subject came after its place.
         void: Whether the subject is nothing that can be placed ("the light", "the mood").
+        pending_before_with: Places that were waiting when "with" came: its noun is not their subject.
         several: Whether an inverted verb announces several subjects ("on the desk are ...").
         objects: Direct objects of the last verb.
         settled: Places already given to a subject, for the rest of a list after "are".
@@ -156,6 +163,7 @@ class _Clause:
     fronted: bool = False
     relative: bool = False
     void: bool = False
+    pending_before_with: int = -1
     several: bool = False
     objects: list[int] = field(default_factory=lambda: [])
     settled: list[_Pending] = field(default_factory=lambda: [])
@@ -239,6 +247,8 @@ class _Reader:
         head = phrase.head
         if " of " in phrase.name and phrase.aliases and (lx.is_abstract(head) or head in lx.MEASURES):
             head = phrase.aliases[0]  # "a row of books", "the silhouette of a city"
+        if head in ("shadow", "beam", "silhouette") and phrase.determiner in ("a", "an"):
+            return True
         if head in lx.LIGHTS or head in lx.MEASURES:
             return (
                 " " in phrase.name
@@ -270,17 +280,22 @@ class _Reader:
         """Return whether chunk `k` is a verb that makes a sentence of the noun before it."""
         return self._is(k, VERB) and self.chunks[k].form == lx.FINITE
 
-    def _run(self, k: int, *, stop_at_clause: bool) -> tuple[list[int], int, bool]:
+    def _run(
+        self, k: int, *, stop_at_clause: bool, described: bool = False
+    ) -> tuple[list[int], int, bool]:
         """Return the coordinated noun chunks from `k`, the index after them, and whether "and" joins the last.
 
         Args:
             k: Index of the first noun chunk.
             stop_at_clause: Whether a noun followed by a finite verb starts a clause of its own.
+            described: Whether items may carry "with ..." phrases.
         """
         run = [k]
         joined = False
         j = k + 1
         while len(run) < 64:
+            if described and self._is(j, WITH) and self._is(j + 1, NOUN):
+                j += 2
             m = j
             comma = self._is(m, COMMA)
             if comma:
@@ -311,10 +326,12 @@ class _Reader:
         assert phrase is not None
         if self.order is not None and clause.expecting != "with" and self._ordered_list(k):
             return self.clause.run_end
+        if not self.medium and len(self.table) == 0 and phrase.head in lx.MEDIA_WORDS:
+            self.medium = phrase.head
         role = clause.expecting
         clause.expecting = ""
         apposition = self._apposition(k)
-        if clause.pending:
+        if clause.pending and not (role == "with" and len(clause.pending) == clause.pending_before_with):
             role = "fronted"
         elif (
             role == ""
@@ -336,6 +353,10 @@ class _Reader:
             clause = self.clause
         stop_at_clause = role in ("object", "with") or (role == "fronted" and clause.inverted)
         run, after, joined = self._run(k, stop_at_clause=stop_at_clause)
+        if role in ("with", "object") and self._is(k + 1, COMMA):
+            _, end, _ = self._run(k, stop_at_clause=False)
+            if end > k + 1 and self._finite(end):
+                run, after, joined = [k], k + 1, False  # what follows the comma is the subject of the sentence
         if apposition:
             run, after, joined = [k], k + 4, False
         topic = self._topic_for(phrase)
@@ -500,6 +521,11 @@ class _Reader:
             return
         if piece.lemma == "-":
             return
+        following = self.position + 1
+        if self._is(following, VERB) and self.chunks[following].form != lx.FINITE and self.clause.subjects:
+            self._separator(AND)  # "... but standing", "while leaning": the subject goes on
+            self.clause.negated = False
+            return
         self._new_clause()
 
     def _relative(self) -> None:
@@ -537,6 +563,7 @@ class _Reader:
         clause.base = []
         clause.verb = None
         clause.expecting = "with"
+        clause.pending_before_with = len(clause.pending)
         clause.negated = False
         return k + 1
 
@@ -555,7 +582,7 @@ class _Reader:
             for index in range(self.sentence_relations, len(self.relations)):
                 relation = self.relations[index]
                 if RELATIONS[relation.relation].axis in ("x", "depth") and not relation.frame:
-                    self.relations[index] = _with_frame(relation, "viewer")
+                    self.relations[index] = replace(relation, frame="viewer")
         self.viewer = False
         self.sentence_relations = len(self.relations)
 
@@ -575,21 +602,34 @@ class _Reader:
                 self._start_relative(trigger, anchor, relation, inverse, start)
             return after + 1
         anchored = trigger.needs == REQUIRED or (trigger.needs != NONE and self._anchor_follows(trigger, after))
+        shared = 0
         if anchored and not self._is(after, NOUN):
-            return after
+            if not (self._is(after, AND) and self._is(after + 1, TRIGGER) and self._is(after + 2, NOUN)):
+                return after
+        if trigger.needs != NONE and self._is(after, AND) and self._is(after + 1, TRIGGER):
+            second = self.chunks[after + 1].trigger
+            if second is not None and second.needs == REQUIRED and self._is(after + 2, NOUN):
+                shared, anchored = after, True  # "behind and slightly to the left of the easel"
         separated = previous is None or previous.kind in _SEPARATORS
+        if previous is not None and previous.kind == VERB and previous.form != lx.FINITE and k > 1:
+            separated = self.chunks[k - 2].kind in _SEPARATORS  # "..., and hanging from it are ..."
         starts = not (clause.current or clause.subjects or clause.void) or (
             clause.expecting == "with" and not clause.current
         )
         run: list[int] = []
         previous_anchors = list(clause.anchors)
         if anchored:
-            run, after = self._anchor_run(trigger, relation, after, fronted=separated or starts)
+            run, after = self._anchor_run(
+                trigger, relation, after + 2 if shared else after, fronted=separated or starts
+            )
+            after = shared or after
+        if shared:
+            starts = not (clause.current or clause.subjects)
         owned = starts and bool(clause.pending) and self._follows_new_anchor(k)
         if not anchored and trigger.needs == OPTIONAL and trigger.place is None and starts and clause.pending:
             if clause.objects_at == k:
                 return after  # "on the shelf below, ...": says which shelf
-        fronted = not owned and (starts or (separated and self._fronted(after, previous)))
+        fronted = not owned and (starts or (separated and not shared and self._fronted(after, previous)))
         if fronted and not starts:
             self._front()
             clause = self.clause
@@ -615,15 +655,30 @@ class _Reader:
                 self._place(pending, previous_anchors[-1:], k)  # "behind a globe on a brass stand"
             else:
                 group = self._narrowed(clause.current, anchor, k)
+                if not group and clause.void and clause.objects_at == k:
+                    group = previous_anchors[-1:]  # "no lettering on the base to the right of ..."
                 if clause.objects and any(e in group or self.table.whole(e) in group for e in anchor.entities):
                     group = clause.objects  # "a horse pulling a trolley behind it"
                 if group:
                     self._place(pending, group, k)
+        after = self._extended(after, trigger)
         clause.objects_at = after
         clause.verb = None
         if clause.expecting == "object" or clause.current:
             clause.expecting = ""
         return after
+
+    def _extended(self, k: int, trigger: Trigger) -> int:
+        """Take in "... opposite each other across a bench": what lies between them belongs to the same words."""
+        if self._is(k, OTHER) and self.chunks[k].lemma == "across" and self._is(k + 1, NOUN):
+            phrase = self.chunks[k + 1].phrase
+            if phrase is not None and self.relations and self.relations[-1].subject in self.clause.current:
+                last = self.relations[-1]
+                if last.trigger is not None and last.trigger[1] == self.tokens[trigger.stop - 1].end:
+                    self._entities(k + 1, self.topic)
+                    self.relations[-1] = replace(last, span=(last.span[0], phrase.end))
+                    return k + 2
+        return k
 
     def _antecedent(self, k: int) -> list[int]:
         """Return what "on which" at chunk `k` speaks of: the noun right before it."""
@@ -731,7 +786,7 @@ class _Reader:
         end = self._chunk_end(run[-1])
         if phrase.pronoun == "each other":
             return _Anchor([], group=True, end=end)
-        if self._is_picture(phrase):
+        if self._is_picture(phrase) and (trigger.place is not None or trigger.word in ("in", "on")):
             return _Anchor([], picture=True, end=end, head=phrase.head)
         part = ""
         if phrase.part and phrase.owner is not None:
@@ -764,9 +819,13 @@ class _Reader:
     def _pronoun_topic(self, trigger: Trigger, pronoun: str) -> list[int]:
         """Return what a pronoun after this trigger most likely points at."""
         clause = self.clause
-        other_side = self._other_side(trigger.place) if pronoun else []
-        if other_side:
+        other_side = self._other_side(trigger) if pronoun in ("it", "its") else []
+        if other_side and (trigger.place is not None or not clause.head):
             return other_side
+        if trigger.relation == "between" and pronoun == "them":
+            pair = self._pair()
+            if pair:
+                return pair
         if clause.head and clause.current != clause.head:
             topic = clause.head
         elif clause.fronted and len(clause.run) > 1 and len(clause.subjects) > 1:
@@ -792,15 +851,28 @@ class _Reader:
                     return entities[-1:]
         return topic
 
-    def _other_side(self, place: Place | None) -> list[int]:
-        """Return what the last thing was put to the left of, for a place to the right, and the other way round."""
-        if place is None:
+    def _pair(self) -> list[int]:
+        """Return the two things last related to each other, unless a plural is at hand for "between them"."""
+        recent = [*self.clause.subjects, *self.topic]
+        if len(recent) > 1 or any(self.table.plural(e) for e in recent) or not self.relations:
             return []
+        last = self.relations[-1]
+        anchor = last.objects[0]
+        if len(self.relations) <= self.sentence_relations or anchor == PICTURE or len(last.objects) > 1:
+            return []
+        return [last.subject, anchor]
+
+    def _other_side(self, trigger: Trigger) -> list[int]:
+        """Return what the last thing was put to the left of, for a place to the right; likewise above, behind."""
         relation, anchors, sentence = self.last_side
-        side = horizontal(place)
-        if not side or not anchors or self.sentence - sentence > 1 or _OPPOSITE[relation] != f"{side}_of":
+        if not anchors or self.sentence - sentence > 1:
             return []
-        return [] if any(e in self.clause.current for e in anchors) else list(anchors)
+        side = trigger.relation
+        if trigger.place is not None:
+            side = f"{horizontal(trigger.place)}_of"
+        if side not in _OPPOSITE[relation] or any(e in self.clause.current for e in anchors):
+            return []
+        return list(anchors)
 
     def _is_picture(self, phrase: NounPhrase) -> bool:
         if (
@@ -809,7 +881,7 @@ class _Reader:
             or phrase.label
         ):
             return False
-        if phrase.owner is not None or phrase.plural:
+        if phrase.owner is not None or phrase.plural or (" " in phrase.name and phrase.head not in ("card",)):
             return False
         return not self.table.known(phrase.head) or phrase.head == self.medium
 
@@ -944,7 +1016,7 @@ class _Reader:
                 return _Anchor(list(clause.head), head=noun)
             return _Anchor([], picture=True)
         if place.preposition in ("to", "toward", "towards") and (sideways or head in ("side", "sides")):
-            found = self._other_side(place) or self.topic
+            found = self._other_side(trigger) or self.topic
             found = found or [e for e in clause.subjects if e not in clause.current]
             found = [e for e in found if e not in clause.current]
             if found:
@@ -970,10 +1042,10 @@ class _Reader:
             surface = self.table.surface
             if head not in ("corner", "corners", "back", "rear", "front") and surface and place.preposition != "to":
                 return _Anchor(list(surface), head=self.table.head(surface[-1]))
-            if resolve_picture(place) and (head not in ("back", "rear", "front") or not self.table.room):
+            if resolve_picture(place):
                 return _Anchor([], picture=True)
             room = self.table.room
-            if head in ("corner", "corners", "back", "rear", "front") and room:
+            if head in ("corner", "corners") and room:
                 return _Anchor(list(room), head=self.table.head(room[-1]))
             return None
         if not resolve_picture(place):
@@ -1033,19 +1105,23 @@ class _Reader:
             self._state(pending, found, (pending.start, end))
 
     def _fronted_end(self, pending: _Pending, first: Chunk, last: Chunk) -> int:
-        """Return where a fronted relation ends: with its subject, where the place alone would say little."""
+        """Return where a fronted relation ends: with its subject, where the place is less than half of it."""
         phrase = first.phrase
         assert phrase is not None
-        length = pending.anchor.end - pending.start
-        whole = phrase.end - pending.start
-        central = pending.trigger.place is not None and pending.trigger.place.head in (
-            "center",
-            "centre",
-            "middle",
-        )
-        if phrase.start - pending.anchor.end <= 24 and (whole <= 1.5 * length or not central):
-            return phrase.end
-        return pending.anchor.end
+        place_end = pending.anchor.end
+        before = self.position - 1
+        if before > 0 and self.chunks[before].kind == VERB and self.chunks[before - 1].kind not in (THERE, COMMA):
+            place_end = self.tokens[self.chunks[before].stop - 1].end  # "beside the sofa stands"
+        if phrase.start - place_end > 24:
+            return pending.anchor.end
+        end = phrase.end
+        after = self.clause.run_end
+        if first is last and self._is(after, VERB) and self.chunks[after].lemma in lx.POSTURE - {"be"}:
+            end = self.tokens[self.chunks[after].stop - 1].end
+        alone, whole = place_end - pending.start, end - pending.start
+        if whole <= 1.5 * (pending.anchor.end - pending.start) or whole > 2 * alone:
+            return end
+        return place_end
 
     def _place(self, pending: _Pending, subjects: list[int], k: int) -> None:
         start = self._subject_start(k, subjects, self.clause.run)
@@ -1132,7 +1208,7 @@ class _Reader:
         if relation not in _GROUP_RELATIONS:
             return
         if len(subjects) == 1:
-            if not self.table.plural(subjects[0]) and self.topic and pending.trigger.word == "together":
+            if not self.table.plural(subjects[0]):
                 return
             self._emit(relation, subjects, subjects, span, cue, pending.trigger.modifier, same=True)
             return
@@ -1166,7 +1242,7 @@ class _Reader:
                 else:
                     self._emit(relation, [subject], [entity], span, cue, modifier, part=part)
         self.last_anchors = list(objects)
-        if relation in _HORIZONTAL:
+        if relation in _OPPOSITE:
             self.last_side = (relation, list(objects), self.sentence)
 
     def _emit(
@@ -1216,7 +1292,7 @@ class _Reader:
         piece = self.order
         assert piece is not None
         announced = self.clause.subjects
-        run, after, joined = self._run(k, stop_at_clause=False)
+        run, after, joined = self._run(k, stop_at_clause=False, described=True)
         if len(run) == 1:
             return False
         self.order = None
@@ -1225,6 +1301,9 @@ class _Reader:
         clause = self.clause
         found: list[int] = []
         for index in run:
+            item = self.chunks[index].phrase
+            if item is not None and not item.name and not item.determiner:
+                item.determiner = "one"  # "from left to right: red, blue and green"
             found.extend(e for e in self._entities(index, self.topic) if e not in found)
         self.table.group(found)
         clause.run, clause.run_end, clause.joined = run, after, joined
@@ -1248,20 +1327,6 @@ class _Reader:
 
 def _side_of(word: str) -> str:
     return "left_of" if word.startswith("left") else "right_of"
-
-
-def _with_frame(relation: Relation, frame: str) -> Relation:
-    return Relation(
-        relation.relation,
-        relation.subject,
-        relation.objects,
-        relation.span,
-        relation.part,
-        frame,
-        relation.modifier,
-        relation.order,
-        relation.trigger,
-    )
 
 
 def parse_prompt(text: str) -> SceneGraph:

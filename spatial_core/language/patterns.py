@@ -81,6 +81,9 @@ def join_directions(words: list[str]) -> str:
 _PHRASES: dict[str, list[tuple[tuple[str, ...], str, int, str]]] = {}
 
 
+_INVERSE_WORDS = frozenset(("full", "filled"))
+
+
 def _add(phrases: str, relation: str, needs: int, word: str = "") -> None:
     for phrase in phrases.split("|"):
         words = tuple(phrase.strip().split(" "))
@@ -139,6 +142,7 @@ _add(
     REQUIRED,
     "near",
 )
+_add("full of", "inside", REQUIRED, "full")
 _add("nearby|close by", "near", OPTIONAL, "nearby")
 _add("at the feet of", "near", REQUIRED, "near")
 _add(
@@ -512,7 +516,7 @@ def _phrase(tokens: list[Token], i: int) -> Trigger | None:
                     continue  # "on top shelf"
             if words == ("right", "of") and i and tokens[i - 1].tags & lx.POSS:
                 return None
-            return Trigger(i, stop, relation, needs, word)
+            return Trigger(i, stop, relation, needs, word, word in _INVERSE_WORDS)
     return None
 
 
@@ -710,6 +714,7 @@ _verbs(
     "on to onto from",
     "hanging_on",
 )
+_verbs("stick glue", "to on onto", "hanging_on")
 _verbs("lean prop rest recline slouch brace", "against", "leaning_against")
 _verbs("lean prop", "on upon", "leaning_against")
 _verbs("stack pile", "on upon atop onto", "stacked_on")

@@ -480,6 +480,7 @@ FRESH = [
         """
         table | next_to/near | harbor
         lobster | on | plate
+        ? lobster | picture_center | *
         lemon wedge | at_edge | plate
         fork | left_of | plate
         knife | right_of | plate
@@ -487,6 +488,244 @@ FRESH = [
         boats | next_to | boats
         lighthouse | above | boats
         lighthouse | background | *
+        """,
+    ),
+]
+
+THIRD = [
+    (
+        "A compact studio kitchen viewed straight on. The refrigerator stands at the far left, with a calendar stuck to its "
+        "door and a cereal box on top. Immediately to the right of the refrigerator is a gas stove; a red saucepan sits on "
+        "its front-left burner and a teapot on its back-right burner. A spice rack is fixed to the wall above the stove, and "
+        "a dish towel dangles from the oven handle. Next to the stove, a farmhouse sink lies beneath a small window.",
+        """
+        refrigerator | picture_left | *
+        calendar | hanging_on/on | door
+        cereal box | on | refrigerator
+        stove | right_of | refrigerator
+        saucepan | on | burner
+        teapot | on | burner
+        spice rack | hanging_on | wall
+        ? spice rack | above | stove
+        ? wall | above | stove
+        towel | hanging_on | handle
+        sink | next_to | stove
+        sink | below/under | window
+        """,
+    ),
+    (
+        "Five items are laid out on a gray felt mat. In the middle lies a silver pocket watch. Above it is a rolled map tied "
+        "with string, and below it a brass compass. A magnifying glass rests to the left of the watch, its handle pointing "
+        "toward the map, whereas a leather journal is to the right of the watch, tilted slightly. No item touches another.",
+        """
+        ? items | on | mat
+        watch | picture_center/on | *
+        map | above | watch
+        compass | below | watch
+        magnifying glass | left_of | watch
+        handle | facing | map
+        journal | right_of | watch
+        """,
+    ),
+    (
+        "In a dim attic, a trunk with brass corners sits under the sloping roof. An old gramophone has been placed on the "
+        "trunk's lid, and a stack of records leans against the trunk's right side. To the trunk's left, a dress form wearing "
+        "a lace gown stands with its back to the window. A dusty chandelier hangs from the central beam, and a mouse hides "
+        "inside a shoe in the foreground.",
+        """
+        ? trunk | inside | attic
+        trunk | under | roof
+        gramophone | on | lid
+        stack of records | leaning_against | trunk
+        dress form | left_of | trunk
+        chandelier | hanging_on | beam
+        mouse | inside | shoe
+        ? mouse | foreground | *
+        ? shoe | foreground | *
+        """,
+    ),
+    (
+        "A chessboard lies in the middle of a stone table in a park. On the near side of the board sits an elderly man in a "
+        "flat cap; a young girl sits across from him. A thermos is located near the man's elbow, on the right-hand side of "
+        "the table. Two captured pawns stand next to the board, one in front of the other. A pigeon struts under the table.",
+        """
+        chessboard | on | table
+        ? chessboard | inside | park
+        ? table | inside | park
+        ? man | at_edge/on | board
+        girl | opposite | man
+        thermos | near | elbow
+        thermos | on/right_of | table
+        pawns | next_to | board
+        ? one | in_front_of | other
+        pigeon | under | table
+        """,
+    ),
+    (
+        "A florist's counter overflowing with flowers. A tall vase of sunflowers is at the back, a shorter vase of tulips is in "
+        "front of it, and between them peeks a bunch of lavender. A cash register occupies the right end of the counter with a "
+        "tip jar beside it. Rolls of ribbon hang on a rod above the register. On the floor before the counter there are three "
+        "buckets, arranged left to right: roses, lilies and daisies.",
+        """
+        ? flowers | on/inside | counter
+        ? vase of sunflowers | background | *
+        vase of tulips | in_front_of | vase of sunflowers
+        ? vase of tulips | smaller_than | vase of sunflowers
+        lavender | between | vase of sunflowers & vase of tulips
+        cash register | at_edge/on | counter
+        tip jar | next_to | cash register
+        rolls of ribbon | hanging_on | rod
+        ? rod | above | register
+        ? rolls of ribbon | above | register
+        buckets | on | floor
+        ? buckets | in_front_of | counter
+        roses | left_of | lilies
+        lilies | left_of | daisies
+        """,
+    ),
+    (
+        "The hallway of an old house: a coat rack stands just inside the door on the left, and hanging from it are a raincoat "
+        "and a straw hat. Opposite the coat rack, a console table supports a lamp whose shade is slightly crooked, and a bowl "
+        "with keys sits in front of the lamp. A long runner stretches along the floor toward a staircase in the background. "
+        "A grandfather clock stands to the right of the staircase.",
+        """
+        ? coat rack | inside | door
+        ? coat rack | picture_left | *
+        ? door | picture_left | *
+        raincoat | hanging_on | coat rack
+        hat | hanging_on | coat rack
+        console table | opposite | coat rack
+        lamp | on | console table
+        ? keys | inside | bowl
+        bowl | in_front_of | lamp
+        ? runner | on/next_to | floor
+        staircase | background | *
+        clock | right_of | staircase
+        """,
+    ),
+    (
+        "A rowing boat is tied to a wooden pier. Inside the boat, an oar rests across the middle bench and a fishing net lies "
+        "at the bow. A lantern stands on the pier, directly above the boat, while a crate of fish has been left at the pier's "
+        "far end. Two seagulls perch on adjacent posts, facing each other, and a third one flies over the lantern. In the "
+        "distance, a village is visible behind the masts of larger ships.",
+        """
+        ? boat | hanging_on/next_to | pier
+        oar | on | bench
+        ? oar | inside | boat
+        ? fishing net | at_edge/at_corner/inside/on | *
+        lantern | on | pier
+        lantern | above | boat
+        crate of fish | at_edge | pier
+        seagulls | on | posts
+        seagulls | facing | seagulls
+        third | above | lantern
+        village | background | *
+        village | behind | masts
+        """,
+    ),
+    (
+        "Picture a breakfast tray resting on a rumpled bed. The tray carries, from left to right, a glass of orange juice, a "
+        "plate with two croissants, and a cup of coffee. Behind the plate is a small vase holding a single rose. The newspaper "
+        "lies to the left of the tray and partially covers a pair of glasses. A tabby cat is curled up on the pillow at the "
+        "upper right.",
+        """
+        tray | on | bed
+        glass of orange juice | left_of | plate
+        plate | left_of | cup of coffee
+        ? glass of orange juice | on | tray
+        ? plate | on | tray
+        ? cup of coffee | on | tray
+        ? croissants | on | plate
+        vase | behind | plate
+        rose | inside | vase
+        newspaper | left_of | tray
+        ? newspaper | on | glasses
+        ? glasses | hidden_by | newspaper
+        cat | on | pillow
+        ? cat/pillow | picture_top/picture_right | *
+        ? cat | picture_top | *
+        ? cat | picture_right | *
+        ? pillow | picture_top | *
+        ? pillow | picture_right | *
+        """,
+    ),
+    (
+        "An artist's studio where a large canvas stands on an easel in the middle of the room. To the easel's right, a stool "
+        "holds a palette and a jar of brushes. A mannequin posed with one arm raised stands behind and slightly to the left of "
+        "the easel. Paint tubes are scattered on the floor beneath it. Against the left wall, framed paintings are stacked "
+        "three deep, and a skylight sits directly over the canvas.",
+        """
+        canvas | on | easel
+        ? easel | inside | room
+        ? canvas | inside | room
+        stool | right_of | easel
+        palette | on | stool
+        jar of brushes | on | stool
+        mannequin | behind | easel
+        mannequin | left_of | easel
+        paint tubes | on | floor
+        ? paint tubes | under | easel
+        ? paint tubes | under | mannequin
+        paintings | leaning_against | wall
+        skylight | above | canvas
+        """,
+    ),
+    (
+        "A grocery shelf photographed head-on. The top row has three cereal boxes, the middle row has jars of peanut butter, and "
+        "the bottom row has bags of rice. A price tag is attached below each row. In the top row, the blue box is between the "
+        "red box and the yellow box. A shopping cart with a melon in it is parked in front of the shelf, to the right of a boy "
+        "who is reaching for the peanut butter.",
+        """
+        ? cereal boxes | on/inside | row
+        ? jars of peanut butter | on/inside | row
+        ? bags of rice | on/inside | row
+        price tag | below | row
+        ? blue box | inside/on | row
+        blue box | between | red box & yellow box
+        melon | inside | cart
+        cart | in_front_of | shelf
+        cart | right_of | boy
+        """,
+    ),
+    (
+        "A narrow bathroom. The washing machine is tucked underneath the counter, and a laundry basket full of towels sits on top "
+        "of it... to its left, a toilet with its lid closed. A shelf above the toilet holds two plants: the larger one, a fern, "
+        "is on the left and the smaller one, a cactus, is on the right. A bath mat has been laid in front of the shower, and a "
+        "rubber duck floats in the tub at the back.",
+        """
+        washing machine | under | counter
+        laundry basket | on | *
+        ? towels | inside | laundry basket
+        toilet | left_of | *
+        shelf | above | toilet
+        plants | on | shelf
+        ? larger one | picture_left/on | *
+        ? plant | picture_left | *
+        ? plant | picture_right | *
+        mat | in_front_of | shower
+        duck | inside | tub
+        ? duck | background | *
+        ? tub | background | *
+        """,
+    ),
+    (
+        "Wide shot of a playground at noon: a red slide on the left, a swing set on the right, and a sandbox between the two. A "
+        "girl in a green coat sits at the top of the slide. Her brother waits at the bottom, facing her. Beside the sandbox stands "
+        "a bench where their grandmother is knitting; a stroller is parked behind it. Tall poplars line the path beyond the "
+        "fence.",
+        """
+        slide | picture_left | *
+        swing set | picture_right | *
+        sandbox | between | slide & swing set
+        girl | on/at_edge | slide
+        brother | at_edge/below/picture_bottom/on | *
+        brother | facing | girl
+        bench | next_to | sandbox
+        ? grandmother | on | bench
+        stroller | behind | bench
+        ? poplars | on/next_to | path
+        ? path | behind | fence
+        ? poplars | behind | fence
         """,
     ),
 ]
