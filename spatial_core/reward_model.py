@@ -74,11 +74,19 @@ class SpatialScoreConfig:
 
 @dataclass(frozen=True)
 class RewardInputs:
-    """A batch ready for the forward: packed rows and the patches of all images."""
+    """A batch ready for the forward.
+
+    Attributes:
+        packed: One row for each image and prompt.
+        pixel_values: Patches of all images.
+        grid_thw: `[images, 3]`, their grids in patches.
+        image_of_row: Which image each row shows, where rows share images; None if each has its own.
+    """
 
     packed: PackedRows
     pixel_values: Tensor
     grid_thw: Tensor
+    image_of_row: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -209,26 +217,41 @@ class SpatialRewardModel(nn.Module):
             grids.append(grid)
         return torch.cat(values), torch.cat(grids)
 
-    def prepare(self, images: Sequence[Tensor], graphs: Sequence[SceneGraph]) -> RewardInputs:
-        """Return the inputs of `forward` for B images `[3, H, W]` in [0, 1] and as many scene graphs."""
+    def prepare(
+        self,
+        images: Sequence[Tensor],
+        graphs: Sequence[SceneGraph],
+        *,
+        image_of_row: Sequence[int] | None = None,
+    ) -> RewardInputs:
+        """Return the inputs of `forward` for B scene graphs.
+
+        Args:
+            images: B images `[3, H, W]` in [0, 1], or any number with `image_of_row`.
+            graphs: What is asked of them.
+            image_of_row: Which image each graph is judged on, so that an image is encoded once.
+        """
         pixel_values, grid_thw = self.patches(images)
         merge = self.processing["merge_size"]
-        rows = [
-            self.row(graph, (height // merge, width // merge))
-            for graph, (_, height, width) in zip(graphs, grid_thw.tolist(), strict=True)
-        ]
+        grids = [(height // merge, width // merge) for _, height, width in grid_thw.tolist()]
+        shown = range(len(images)) if image_of_row is None else image_of_row
+        rows = [self.row(graph, grids[i]) for graph, i in zip(graphs, shown, strict=True)]
         pad = self.tokenizer.pad_token_id
         packed = pack(
             rows,
             image_token=self.backbone.config.image_token_id,
             pad_token=self._pieces["readout"][0] if pad is None else pad,
         )
-        return RewardInputs(packed, pixel_values, grid_thw)
+        return RewardInputs(
+            packed, pixel_values, grid_thw, None if image_of_row is None else tuple(image_of_row)
+        )
 
     def forward(self, inputs: RewardInputs) -> RewardOutput:
         """Return the Gaussian of every image and of every clause."""
         packed = inputs.packed
-        hidden = forward_packed(self.backbone, packed, inputs.pixel_values, inputs.grid_thw)
+        hidden = forward_packed(
+            self.backbone, packed, inputs.pixel_values, inputs.grid_thw, image_of_row=inputs.image_of_row
+        )
         readouts = torch.cat([packed.branch_readouts, packed.final_readout[:, None]], dim=1).to(hidden.device)
         with torch.autocast(hidden.device.type, enabled=False):
             values = self.head(gather_readouts(hidden, readouts).float())

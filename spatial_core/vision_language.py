@@ -7,6 +7,7 @@ run in one attention call instead of one call each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,8 +158,21 @@ def encode_images(backbone: Any, pixel_values: Tensor, grid_thw: Tensor) -> tupl
     return merged, list(deepstack)
 
 
+def _tokens_of(image_of_row: Sequence[int], grid_thw: Tensor, merge: int) -> Tensor:
+    """Return the indices of the merged tokens of each row's image, row after row."""
+    counts: list[int] = (grid_thw.prod(dim=1) // merge**2).tolist()
+    starts = [sum(counts[:image]) for image in range(len(counts))]
+    return torch.cat([torch.arange(starts[i], starts[i] + counts[i]) for i in image_of_row])
+
+
 def forward_packed(
-    backbone: Any, packed: PackedRows, pixel_values: Tensor, grid_thw: Tensor, **kwargs: Any
+    backbone: Any,
+    packed: PackedRows,
+    pixel_values: Tensor,
+    grid_thw: Tensor,
+    *,
+    image_of_row: Sequence[int] | None = None,
+    **kwargs: Any,
 ) -> Tensor:
     """Return the language model's last hidden states `[B, L, D]`.
 
@@ -167,10 +181,16 @@ def forward_packed(
         packed: Rows whose image placeholders match the images, in order.
         pixel_values: As for `encode_images`.
         grid_thw: As for `encode_images`.
+        image_of_row: Which image each row shows, where rows share images; each row its own if None.
         kwargs: Handed to the language model.
     """
     device = backbone.device
     image_tokens, deepstack = encode_images(backbone, pixel_values.to(device), grid_thw.to(device))
+    if image_of_row is not None:
+        merge = backbone.config.vision_config.spatial_merge_size
+        chosen = _tokens_of(image_of_row, grid_thw, merge).to(device)
+        image_tokens = image_tokens.index_select(0, chosen)
+        deepstack = [features.index_select(0, chosen) for features in deepstack]
     input_ids = packed.input_ids.to(device)
     embeds = backbone.get_input_embeddings()(input_ids)
     places = input_ids == backbone.config.image_token_id

@@ -51,13 +51,16 @@ class Batcher:
             ValueError: If a picture cannot be read or a prompt is too long; names the pair.
         """
         sides = [(c, c.labels[worse], worse) for worse in (0, 1) for c in cases]
+        shown = [c.pair.chosen if c.other_way == bool(worse) else c.pair.rejected for c, _, worse in sides]
+        # Both ways of a pair show the same two pictures: each is read and encoded once.
+        pictures = list(dict.fromkeys(shown))
+        place = {picture: i for i, picture in enumerate(pictures)}
         try:
-            images = [
-                (c.pair.chosen if c.other_way == bool(worse) else c.pair.rejected).read()
-                for c, _, worse in sides
-            ]
+            images = [picture.read() for picture in pictures]
             with self._lock:
-                inputs = self._model.prepare(images, [c.graph for c, _, _ in sides])
+                inputs = self._model.prepare(
+                    images, [c.graph for c, _, _ in sides], image_of_row=[place[picture] for picture in shown]
+                )
         except ValueError as error:
             raise ValueError(f"In the pairs {', '.join(c.pair.id for c in cases[:4])}...: {error}") from error
         labels = torch.full(inputs.packed.branch_mask.shape, float("nan"))
