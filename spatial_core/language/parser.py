@@ -602,14 +602,10 @@ class _Reader:
                 self._start_relative(trigger, anchor, relation, inverse, start)
             return after + 1
         anchored = trigger.needs == REQUIRED or (trigger.needs != NONE and self._anchor_follows(trigger, after))
-        shared = 0
-        if anchored and not self._is(after, NOUN):
-            if not (self._is(after, AND) and self._is(after + 1, TRIGGER) and self._is(after + 2, NOUN)):
-                return after
-        if trigger.needs != NONE and self._is(after, AND) and self._is(after + 1, TRIGGER):
-            second = self.chunks[after + 1].trigger
-            if second is not None and second.needs == REQUIRED and self._is(after + 2, NOUN):
-                shared, anchored = after, True  # "behind and slightly to the left of the easel"
+        shared = self._shares_anchor(trigger, after)
+        if anchored and not shared and not self._is(after, NOUN):
+            return after
+        anchored = anchored or shared
         separated = previous is None or previous.kind in _SEPARATORS
         if previous is not None and previous.kind == VERB and previous.form != lx.FINITE and k > 1:
             separated = self.chunks[k - 2].kind in _SEPARATORS  # "..., and hanging from it are ..."
@@ -622,7 +618,7 @@ class _Reader:
             run, after = self._anchor_run(
                 trigger, relation, after + 2 if shared else after, fronted=separated or starts
             )
-            after = shared or after
+            after = k + 1 if shared else after
         if shared:
             starts = not (clause.current or clause.subjects)
         owned = starts and bool(clause.pending) and self._follows_new_anchor(k)
@@ -667,6 +663,13 @@ class _Reader:
         if clause.expecting == "object" or clause.current:
             clause.expecting = ""
         return after
+
+    def _shares_anchor(self, trigger: Trigger, k: int) -> bool:
+        """Return whether the anchor comes with a second place: "behind and slightly to the left of the easel"."""
+        if trigger.needs == NONE or not (self._is(k, AND) and self._is(k + 1, TRIGGER) and self._is(k + 2, NOUN)):
+            return False
+        second = self.chunks[k + 1].trigger
+        return second is not None and second.needs == REQUIRED
 
     def _extended(self, k: int, trigger: Trigger) -> int:
         """Take in "... opposite each other across a bench": what lies between them belongs to the same words."""
@@ -832,7 +835,9 @@ class _Reader:
             topic = clause.subjects[-2:-1]
         else:
             placed = clause.current
-            if placed and placed == clause.subjects:
+            if placed and placed == clause.subjects and clause.objects:
+                topic = clause.subjects  # "a horse pulling a cart behind it"
+            elif placed and placed == clause.subjects:
                 # "the pen lies parallel to the ruler, just above it", but "lies on the ground beside it"
                 near = self.chunks[self.position - 1].kind == COMMA or not self.topic
                 topic = (clause.anchors if near else self.topic) or self.topic or clause.anchors

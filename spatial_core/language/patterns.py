@@ -214,7 +214,7 @@ for _entries in _PHRASES.values():
 
 # ------------------------------------------------------------------------------------------- idioms
 
-_IDIOMS: dict[str, list[tuple[str, ...]]] = {}
+_IDIOMS: dict[tuple[str, str], list[tuple[str, ...]]] = {}
 for _idiom in (
     "at the end of the day|on the other hand|on the one hand|in the end|in the long run|in the middle of the night|"
     "at the same time|in front of his eyes|in front of her eyes|in front of their eyes|in front of my eyes|"
@@ -274,7 +274,7 @@ for _idiom in (
     "top to toe|inside and out|in and out|on and off|on and on|up and down|left and right|from top to bottom of the charts"
 ).split("|"):
     _tokens = tuple(_idiom.split(" "))
-    _IDIOMS.setdefault(_tokens[0], []).append(_tokens)
+    _IDIOMS.setdefault((_tokens[0], _tokens[1]), []).append(_tokens)
 for _entries in _IDIOMS.values():
     _entries.sort(key=lambda words: -len(words))
 
@@ -296,7 +296,9 @@ _NOT_BEFORE_OF = frozenset(
 
 def match_idiom(tokens: list[Token], i: int) -> int:
     """Return the index after the non-spatial idiom that starts at token `i`, or 0 if none does."""
-    for words in _IDIOMS.get(tokens[i].text, ()):
+    if i + 1 >= len(tokens):
+        return 0
+    for words in _IDIOMS.get((tokens[i].text, tokens[i + 1].text), ()):
         if _matches(tokens, i, words):
             stop = i + len(words)
             if words in _NOT_BEFORE_OF and stop < len(tokens) and tokens[stop].text in ("of", "the", "a"):

@@ -729,3 +729,242 @@ THIRD = [
         """,
     ),
 ]
+
+LATER = [
+    (
+        "Across a narrow kitchen island, three pendant lamps hang in a row. The left lamp is bronze, the middle lamp is blue, and "
+        "the right lamp is bronze again. On the island, a fruit bowl sits centered below the middle lamp, a knife block stands at "
+        "the island's left end, and a folded newspaper lies to the right of the bowl with a pair of reading glasses resting on "
+        "it. A stool is tucked under the counter on the side nearest the viewer.",
+        """
+        lamps | aligned_with | lamps
+        ? lamps | above/on | island
+        fruit bowl | on | island
+        fruit bowl | below | middle lamp
+        knife block | at_edge | island
+        newspaper | right_of | bowl
+        reading glasses | on | newspaper
+        stool | under | counter
+        ? stool | at_edge/on/next_to | *
+        """,
+    ),
+    (
+        "On a mantelpiece, three framed photos stand side by side: a wedding photo on the left, a dog photo in the center, and a "
+        "beach photo on the right. A tall white candle is placed behind the dog photo, and a small brass bell sits in front of "
+        "the beach photo. Below the mantelpiece a fire burns in a brick fireplace, and a basket of logs rests on the hearth to "
+        "the left of the fireplace.",
+        """
+        photos | on | mantelpiece
+        photos | next_to | photos
+        wedding photo | picture_left/left_of | *
+        dog photo | picture_center/between | *
+        beach photo | picture_right/right_of | *
+        candle | behind | dog photo
+        bell | in_front_of | beach photo
+        ? fire | below | mantelpiece
+        fire | inside | fireplace
+        ? fireplace | below | mantelpiece
+        basket of logs | on | hearth
+        basket of logs | left_of | fireplace
+        """,
+    ),
+    (
+        "In a garage workshop, a wooden crate sits on the concrete floor against the back wall. To the right of the crate, a red "
+        "toolbox stands upright, and on top of the toolbox lies a pair of work gloves. Slightly to the left of the crate, a tire "
+        "leans against the wall, partially hidden behind a rolled tarp. A bicycle hangs from the ceiling directly above the crate, "
+        "and a step ladder is positioned between the toolbox and the garage door.",
+        """
+        ? crate | inside | workshop
+        crate | on | floor
+        crate | leaning_against | wall
+        toolbox | right_of | crate
+        gloves | on | toolbox
+        tire | left_of | crate
+        tire | leaning_against | wall
+        tire | hidden_by | tarp
+        bicycle | hanging_on | ceiling
+        bicycle | above | crate
+        ladder | between | toolbox & garage door
+        """,
+    ),
+    (
+        "A home office desk seen from the front. The monitor is placed toward the back edge of the desk; directly in front of it "
+        "is a keyboard, and a wireless mouse sits to the right of the keyboard. A stack of three books occupies the desk's "
+        "front-left corner with a pair of headphones draped over the top. A desk lamp rises behind the monitor on its left side. "
+        "Under the desk, a wastebasket stands next to a sleeping corgi.",
+        """
+        monitor | at_edge/on | desk
+        keyboard | in_front_of | monitor
+        mouse | right_of | keyboard
+        books | at_corner/on | desk
+        headphones | on | books
+        lamp | behind | monitor
+        ? lamp | left_of | monitor
+        wastebasket | under | desk
+        wastebasket | next_to | corgi
+        """,
+    ),
+    (
+        "A wooden trellis covered in climbing roses stands at the far end of a garden path. A stone birdbath is aligned with the "
+        "trellis, closer to the viewer, and two clay pots flank the birdbath. To the left of the path, a white bench faces the "
+        "birdbath, with a straw hat lying on its left armrest. To the right, a wheelbarrow full of soil is parked in front of a "
+        "hedge, and a spade leans against its front wheel.",
+        """
+        trellis | at_edge | path
+        ? roses | on | trellis
+        birdbath | aligned_with | trellis
+        birdbath | between | pots & pots
+        bench | left_of | path
+        bench | facing | birdbath
+        hat | on | armrest
+        wheelbarrow | right_of/picture_right | *
+        ? soil | inside | wheelbarrow
+        wheelbarrow | in_front_of | hedge
+        spade | leaning_against | wheel
+        """,
+    ),
+    (
+        "A child's bedroom. A bunk bed stands along the left wall; a teddy bear sits on the upper bunk, and a stack of pillows lies "
+        "on the lower one. Opposite the bunk bed is a white wardrobe with a mirror on its door. Between the bed and the wardrobe, a "
+        "round rug covers the floor, and in the middle of the rug there is a dollhouse. A toy truck is beside the dollhouse, to "
+        "its right, and a jump rope is coiled in front of it.",
+        """
+        bunk bed | next_to/leaning_against | wall
+        teddy bear | on | bunk
+        stack of pillows | on | *
+        wardrobe | opposite | bunk bed
+        mirror | on | door
+        rug | between | bed & wardrobe
+        ? rug | on | floor
+        dollhouse | on | rug
+        truck | next_to | dollhouse
+        truck | right_of | dollhouse
+        jump rope | in_front_of | dollhouse
+        """,
+    ),
+    (
+        "Inside a cafe, a small marble table is set for two, with seat A on the left side and seat B on the right side. A cappuccino "
+        "is in front of seat A, and a slice of cheesecake is in front of seat B. Between the two seats, at the center of the table, a "
+        "bud vase holds a single daisy. A leather handbag hangs on the back of seat B, while an umbrella is propped against the "
+        "table near seat A. Behind the table, a chalkboard menu is mounted on the brick wall.",
+        """
+        ? table | inside | cafe
+        seat A | picture_left/left_of/on | *
+        seat B | picture_right/right_of/on | *
+        cappuccino | in_front_of | seat A
+        cheesecake | in_front_of | seat B
+        vase | between | seats & seats
+        vase | on | table
+        daisy | inside | vase
+        handbag | hanging_on | seat B
+        umbrella | leaning_against | table
+        umbrella | near | seat A
+        menu | behind | table
+        menu | hanging_on/on | wall
+        ? wall | behind | table
+        """,
+    ),
+    (
+        "On a laboratory bench there is a microscope to the left and a centrifuge to the right. A row of three beakers stands between "
+        "them: the first beaker holds red liquid, the second holds green liquid, and the third is empty. A glass stirring rod lies "
+        "across the second beaker. Above the bench, a shelf carries a box of gloves, and next to the box stands a bottle of ethanol. A "
+        "lab coat hangs on the door behind the bench.",
+        """
+        ? microscope | on | bench
+        ? centrifuge | on | bench
+        ? microscope | picture_left/left_of | *
+        ? centrifuge | picture_right/right_of | *
+        beakers | between | microscope & centrifuge
+        liquid | inside | first beaker
+        liquid | inside | second
+        rod | on | second beaker
+        shelf | above | bench
+        box of gloves | on | shelf
+        bottle of ethanol | next_to | box
+        lab coat | hanging_on | door
+        ? door | behind | bench
+        ? lab coat | behind | bench
+        """,
+    ),
+    (
+        "A dining table is set for a birthday. At the table's center stands a two-tier cake, and a cluster of balloons floats above it. "
+        "Four plates are arranged around the cake, each with a fork to its left and a spoon to its right. A wrapped present sits on the "
+        "chair closest to the window, and a second present, smaller than the first, lies on the floor below that chair. In the "
+        "background, streamers hang from the curtain rod.",
+        """
+        cake | on | table
+        balloons | above | cake
+        plates | around | cake
+        fork | left_of | plates
+        spoon | right_of | plates
+        present | on | chair
+        chair | near | window
+        second present | smaller_than | *
+        second present | on | floor
+        second present | below | chair
+        streamers | hanging_on | rod
+        streamers | background | *
+        """,
+    ),
+    (
+        "A tiled hallway with a bench against the right-hand wall. Beneath the bench, two pairs of shoes are lined up, the boots nearer the "
+        "door than the sandals. A coat hook above the bench holds a yellow raincoat, and an umbrella hangs from the neighboring hook. On the "
+        "opposite wall, an oval mirror hangs over a slim console on which a ceramic bowl and a stack of mail are placed, the bowl left of the "
+        "mail. A cat is peering around the doorway at the end of the hall.",
+        """
+        ? bench | inside | hallway
+        bench | leaning_against | wall
+        shoes | under | bench
+        ? hook | above | bench
+        raincoat | on/hanging_on | hook
+        umbrella | hanging_on | hook
+        mirror | on | wall
+        mirror | above | console
+        bowl | on | console
+        stack of mail | on | console
+        bowl | left_of | mail
+        ? cat | around/behind | doorway
+        doorway/cat | at_edge | hall
+        ? doorway | at_edge | hall
+        ? cat | at_edge | hall
+        """,
+    ),
+    (
+        "The camera looks down on a picnic scene. A checkered blanket is spread on the grass beneath a willow. Placed near the blanket's top edge "
+        "is a wicker hamper; immediately below the hamper is a round of cheese on a board, flanked by a baguette on the left and a bunch of "
+        "grapes on the right. A bottle of wine lies on its side in the lower-right corner of the blanket, and a guitar is leaning on the trunk of "
+        "the willow. A frisbee has landed just outside the blanket, to the left.",
+        """
+        blanket | on | grass
+        blanket | under | willow
+        hamper | at_edge | blanket
+        cheese | below | hamper
+        cheese | on | board
+        cheese | between | baguette & grapes
+        ? baguette | left_of/picture_left | *
+        ? grapes | right_of/picture_right | *
+        bottle of wine | at_corner | blanket
+        guitar | leaning_against | trunk
+        frisbee | left_of/picture_left | *
+        """,
+    ),
+    (
+        "A nursery corner with a white rocking chair in front of a bookcase. A knitted blanket is draped over the chair's right arm, and a plush "
+        "elephant sits on the seat. The bookcase has three shelves: picture books fill the top shelf, wooden blocks are on the middle shelf, and a "
+        "music box rests alone on the bottom shelf. A floor lamp stands to the left of the bookcase and arches over the rocking chair. Stuck to the "
+        "wall above the bookcase are five paper stars, the largest in the center.",
+        """
+        chair | in_front_of | bookcase
+        blanket | on/hanging_on | arm
+        elephant | on | seat
+        ? books | on | top shelf
+        blocks | on | middle shelf
+        music box | on | bottom shelf
+        lamp | left_of | bookcase
+        lamp | above | chair
+        stars | hanging_on/on | wall
+        ? stars | above | bookcase
+        ? wall | above | bookcase
+        """,
+    ),
+]
