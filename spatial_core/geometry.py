@@ -37,7 +37,7 @@ DIAGONAL = 3**-0.5
 """tan 30 degrees: a direction holds up to 60 degrees off its axis (GenEval's .5 = cos 60), in size-normalised
 offsets. An exact diagonal then has a margin of .3: true of both its directions, strongly of neither."""
 
-NEXT_TO_GAP, NEAR_GAP, FAR_GAP = 0.5, 1.0, 1.5
+NEXT_TO_GAP, NEAR_GAP, FAR_GAP = 0.7, 1.0, 1.25
 """Gaps between outlines, in mean sizes of the two, where `next_to` and `near` end and `far_from` begins."""
 
 CONTACT_GAP = 0.2
@@ -51,8 +51,21 @@ DEPTH_CHANGE, DEPTH_THRESHOLD = 0.2, 0.15
 """A relative difference in distance of DEPTH_CHANGE is a margin of 1 before DEPTH_THRESHOLD is taken off, so
 3 % is undecided: monocular depth is not better than that within one object's own thickness."""
 
+TALL_SURFACE = 0.95
+"""The same for a thing that rises well above the other: on a plate seen from above it may end near the lower
+rim, and if it stood before the plate it would end below it."""
+
 CONTACT_DEPTH = 0.4
-"""Things that differ more in relative distance do not touch. Generous: a table is deeper than its cup."""
+"""Things that differ more in relative distance do not touch, where the size of the picture is not known."""
+
+DEPTH_SLACK = 0.05
+"""Error of distances, as a relative difference, allowed on top of the sizes of things that touch."""
+
+IN_LINE = 1.2
+"""Sideways offset in mean widths up to which the nearer thing is "in front of" the other: not beside it."""
+
+ALIGNED = 0.2
+"""Offset in mean sizes up to which things are in one row or column."""
 
 SIZE_THRESHOLD = 0.1
 """Log of the ratio of linear sizes from which one thing is called larger: about 10 % in width and height."""
@@ -444,13 +457,13 @@ def _between(view: _View) -> Tensor:
 def _aligned_with(view: _View) -> Tensor:
     s, o = view.subject, view.object
     height, width = (s.height + o.height) / 2, (s.width + o.width) / 2
-    # A row of standing things shares its bottoms, a row of hanging ones its tops, others their middles.
-    row = torch.stack([s.y - o.y, s.bottom - o.bottom, s.top - o.top]).abs().amin(0) / height
+    # A row of standing things shares its bottoms, of others the middles.
+    row = torch.minimum((s.y - o.y).abs(), (s.bottom - o.bottom).abs()) / height
     column = (s.x - o.x).abs() / width
-    return 1 - torch.minimum(row, column) / 0.25
+    return 1 - torch.minimum(row, column) / ALIGNED
 
 
-# --- distance in the picture ---
+# --- distance ---
 
 
 def _gap(a: _Box, b: _Box) -> Tensor:
@@ -466,12 +479,27 @@ def _intersection(a: _Box, b: _Box) -> Tensor:
     return width.clamp(min=0) * height.clamp(min=0)
 
 
+def _apart(view: _View) -> Tensor:
+    """Distance between the outlines in mean sizes, in depth as well where distances tell.
+
+    A thing's size is to its distance as its box is to the focal length, and that is taken for the longer side
+    of the picture (a field of view of 53 degrees): so a difference in distance becomes a number of sizes. One
+    size of it is the things' own depth.
+    """
+    s, o = view.subject, view.object
+    gap = _gap(s, o)
+    if view.image_size is None:
+        return gap
+    sizes = _depth_difference(s, o).abs() * max(view.image_size) / ((s.size + o.size) / 2)
+    return torch.hypot(gap, (sizes.nan_to_num(nan=0.0) - 1).clamp(min=0))
+
+
 def _near(view: _View) -> Tensor:
-    return 1 - _gap(view.subject, view.object) / NEAR_GAP
+    return 1 - _apart(view) / NEAR_GAP
 
 
 def _far_from(view: _View) -> Tensor:
-    return _gap(view.subject, view.object) / FAR_GAP - 1
+    return _apart(view) / FAR_GAP - 1
 
 
 def _next_to(view: _View) -> Tensor:
@@ -480,8 +508,8 @@ def _next_to(view: _View) -> Tensor:
     sideways = _direction(
         (s.x - o.x).abs() / ((s.width + o.width) / 2), (s.y - o.y).abs() / ((s.height + o.height) / 2)
     )
-    apart = 1 - 2 * _intersection(s, o) / torch.minimum(s.area, o.area)
-    return _least(1 - _gap(s, o) / NEXT_TO_GAP, sideways, apart)
+    side_by_side = 1 - 2 * _intersection(s, o) / torch.minimum(s.area, o.area)
+    return _least(1 - _apart(view) / NEXT_TO_GAP, sideways, side_by_side)
 
 
 # --- depth ---
@@ -535,10 +563,12 @@ def _covers(s: _Box, o: _Box) -> Tensor:
 def _in_front_of(view: _View) -> Tensor:
     s, o = view.subject, view.object
     nearer = _nearer(view) - DEPTH_THRESHOLD
-    # Nearer but far off to the side is where people stop saying "in front of": undecided at best.
-    gap_x = (torch.maximum(s.left, o.left) - torch.minimum(s.right, o.right)).clamp(min=0)
-    in_line = 1 - gap_x / ((s.width + o.width) / 2) / FAR_GAP
-    return torch.minimum(nearer, in_line.clamp(min=0))
+    # Nearer but off to the side is where people stop saying "in front of": undecided at best.
+    in_line = IN_LINE - (s.x - o.x).abs() / ((s.width + o.width) / 2)
+    # What stands on a table is nearer than the table's middle or farther, but not in front of it or behind.
+    resting = torch.maximum(_rests(s, o), _rests(o, s))
+    resting = _least(resting, _over(s, o), _touching(view)).clamp(min=0)
+    return _least(nearer, in_line.clamp(min=0), 1 - 4 * resting)
 
 
 def _hidden_by(view: _View) -> Tensor:
@@ -571,15 +601,23 @@ def _on(view: _View) -> Tensor:
     """The subject rests on the object, or spans above it as a table does above a cat (so that `under`, which
     is this with the participants exchanged, covers both a book under a cup and a cat under a table)."""
     s, o = view.subject, view.object
-    overlap = (torch.minimum(s.right, o.right) - torch.maximum(s.left, o.left)) / torch.minimum(
-        s.width, o.width
-    )
-    over = 2 * (overlap - 0.5)
-    touching = 1 - _depth_difference(s, o).abs() / CONTACT_DEPTH
-    touching = touching.nan_to_num(nan=1.0)
-    return torch.minimum(torch.minimum(over, touching), torch.maximum(_rests(s, o), _shelters(s, o))).clamp(
-        max=0.5
-    )
+    held = torch.maximum(_rests(s, o), _shelters(s, o))
+    return _least(_over(s, o), _touching(view), held).clamp(max=0.5)
+
+
+def _over(a: _Box, b: _Box) -> Tensor:
+    """At least half of the narrower one's width is above or below the other."""
+    overlap = torch.minimum(a.right, b.right) - torch.maximum(a.left, b.left)
+    return 2 * (overlap / torch.minimum(a.width, b.width) - 0.5)
+
+
+def _touching(view: _View) -> Tensor:
+    """Distances do not forbid contact: they differ by no more than half the depth of the larger thing."""
+    s, o = view.subject, view.object
+    allowed = torch.full_like(s.left, CONTACT_DEPTH)
+    if view.image_size is not None:
+        allowed = torch.maximum(s.width, o.width) / 2 / max(view.image_size) + DEPTH_SLACK
+    return (1 - _depth_difference(s, o).abs() / allowed).nan_to_num(nan=1.0)
 
 
 def _rests(a: _Box, b: _Box) -> Tensor:
@@ -588,9 +626,11 @@ def _rests(a: _Box, b: _Box) -> Tensor:
     touching = ((CONTACT_GAP - gap) / (2 * CONTACT_GAP)).clamp(max=0.5)
     beneath = _beneath(a, b)
     depth = (a.bottom - b.top) / b.height
+    rise = ((b.top - a.top) / a.height).clamp(0, 0.5) * 2
+    surface = SURFACE + (TALL_SURFACE - SURFACE) * rise
     # What lies right below `a` tells more than how far down it ends: a table top may fill its box.
     shallow = torch.where(
-        beneath.isnan(), 2 * (SURFACE - depth), torch.minimum(2 * (beneath - 0.25), 2 * (1.2 - depth))
+        beneath.isnan(), 2 * (surface - depth), torch.minimum(2 * (beneath - 0.25), 2 * (1.2 - depth))
     )
     return torch.minimum(touching, shallow)
 
@@ -625,8 +665,7 @@ def _inside(view: _View) -> Tensor:
     across = 4 * (width / s.width - 0.75)
     sunk = 4 * (1.1 - (s.bottom - o.top) / o.height)
     smaller = 2 * (1.2 - s.area / o.area)
-    touching = 1 - _depth_difference(s, o).abs() / CONTACT_DEPTH
-    return _least(contained, across, sunk, smaller, touching.nan_to_num(nan=1.0))
+    return _least(contained, across, sunk, smaller, _touching(view))
 
 
 def _around(view: _View) -> Tensor:

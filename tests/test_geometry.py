@@ -295,7 +295,8 @@ def test_scale_and_shift_change_nothing(relation: str) -> None:
     bigger = judge(relation, boxes * 4, distances=distances * 7, image_size=(640, 640))
     torch.testing.assert_close(here.margin, bigger.margin, atol=1e-9, rtol=0)
     if RELATIONS[relation].frame != "picture":
-        moved = judge(relation, boxes + torch.tensor([37.0, -12.0, 37.0, -12.0]), distances=distances)
+        shift = torch.tensor([37.0, -12.0, 37.0, -12.0])
+        moved = judge(relation, boxes + shift, distances=distances, image_size=(160, 160))
         torch.testing.assert_close(here.margin, moved.margin, atol=1e-9, rtol=0)
 
 
