@@ -79,7 +79,8 @@ class ChatFormat:
         """Split the rendered chat template of `tokenizer` at the image and at the question.
 
         Raises:
-            ValueError: If the tokenizer has no chat template, or one that does not take an image first.
+            ValueError: If the tokenizer has no chat template, or one that does not take an image first or
+                that opens a chain of thought.
         """
         if not getattr(tokenizer, "chat_template", None):
             raise ValueError(
@@ -95,6 +96,11 @@ class ChatFormat:
             raise ValueError(
                 f"The chat template must render one image, then the question, then where the answer begins; "
                 f"it gave {rendered!r}. Use the template of a Qwen2.5-VL or Qwen3-VL checkpoint."
+            )
+        if after_question.rstrip().endswith("<think>"):
+            raise ValueError(
+                "This checkpoint thinks before it answers, so its first word is neither Yes nor No. Use the "
+                "-Instruct checkpoint of the same size."
             )
         pieces = (
             tuple(encode_text(tokenizer, text, special=True))

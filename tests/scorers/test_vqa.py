@@ -251,6 +251,9 @@ def test_tokenizers_that_cannot_be_asked(tiny_folders: dict[str, Path]) -> None:
     parts.tokenizer.chat_template = "{{ messages[0]['content'][1]['text'] }}"
     with pytest.raises(ValueError, match="one image, then the question"):
         VQAScorer(parts)
+    parts.tokenizer.chat_template = template + "<think>\n"
+    with pytest.raises(ValueError, match="thinks before it answers"):
+        VQAScorer(parts)
     parts.tokenizer.chat_template = template
 
     class NoWords:
