@@ -1,4 +1,4 @@
-"""Where a killed run goes on: one file with trained weights, averages and optimizer state, replaced by rename.
+"""Where a killed run goes on: one file with weights, averages and optimizer state, replaced by rename.
 
 Dropout and the order of the data are functions of (seed, step), so there is no generator state to keep; a run
 that goes on from step n takes the same steps, bit for bit, as one that never stopped.
@@ -69,8 +69,9 @@ def load_state(path: str | Path) -> TrainingState:
             metadata = reader.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise ValueError(
-                    f"A training state says format '{FORMAT}'; {path} says '{metadata.get('format', 'nothing')}'. "
-                    "Choose another output folder, or delete the file to start again."
+                    f"A training state says format '{FORMAT}'; {path} says "
+                    f"'{metadata.get('format', 'nothing')}'. Choose another output folder, or delete the "
+                    "file to start again."
                 )
             groups: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}}
             optimizer: dict[str, dict[str, Tensor]] = {}

@@ -1,7 +1,7 @@
 """Preference pairs: read from a manifest (JSONL + images), or rendered once from scenes into that same form.
 
-A pair is (prompt c, image I+, image I-) and, the other way round, (perturbed prompt c', I-, I+). Both are used,
-so that what an image looks like by itself predicts nothing.
+A pair is (prompt c, image I+, image I-) and, the other way round, (perturbed prompt c', I-, I+). Both are
+used, so that what an image looks like by itself predicts nothing.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Pair:
 
     Attributes:
         id: From the manifest.
-        graph, graph_rejected: Of the prompt that describes `chosen`, and of the one that describes `rejected`.
+        graph, graph_rejected: Of the prompt that describes `chosen`, and of the one for `rejected`.
         chosen, rejected: The pictures.
         edits: What leads from one prompt to the other.
         labels: Truth of each relation of `graph` in `chosen` and in `rejected`, then of `graph_rejected` in
@@ -184,9 +184,10 @@ def derive_labels(
 def read_manifest(path: str | Path) -> PairSet:
     """Return the pairs of a manifest, one JSON object a line in the form of the pair record.
 
-    Beside the record's keys, `graph_rejected`, `labels` (four lists of true, false or null, see `Pair.labels`),
-    `tags` and an edit's number `edit` are read where present; graphs that are missing are parsed from their prompts. A record
-    that a reviewer turned down (`review.verdict` other than "accepted") is left out.
+    Beside the record's keys, `graph_rejected`, `labels` (four lists of true, false or null, see
+    `Pair.labels`), `tags` and an edit's number `edit` are read where present; graphs that are missing are
+    parsed from their prompts. A record that a reviewer turned down (`review.verdict` other than "accepted")
+    is left out.
 
     Raises:
         ValueError: If the file, a line or a record is unusable; names the line.

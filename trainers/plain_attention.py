@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 def plain_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None
 ) -> Tensor:
-    """Return softmax(query key^T scale + mask) value, `[..., L, D]`; the same as the fused kernel up to rounding.
+    """Return softmax(query key^T scale + mask) value, `[..., L, D]`: the fused kernel's result.
 
     Args:
         query: `[..., L, D]`.

@@ -86,7 +86,7 @@ class ScenesRecipe:
         train, validation, test: Number of pairs; each is used in both directions.
         seed: Pair i of a split depends on this, the split and i alone.
         size: Side of the square images, in pixels.
-        short: Share of the pairs whose prompts state 1 or 2 relations; the others follow the paper's histogram.
+        short: Share of the pairs whose prompts state 1 or 2 relations; the others follow the paper.
         max_relations: Of a prompt; at least 3.
         max_edits: Pairs of prompts with 3 relations or more have 1 to this many edits, the others 1.
         held_out_family: Relation that only test pairs may state; "" for none.
@@ -272,7 +272,7 @@ class RewardRecipe:
                     raise ValueError(f"'data.scenes.{key}' is a share in [0, 1]; got {getattr(s, key)}.")
             if s.size < 32 or s.processes < 1:
                 raise ValueError(
-                    f"'data.scenes.size' must be at least 32 and 'processes' 1; got {s.size} and {s.processes}."
+                    f"'data.scenes.size' must be at least 32 and 'processes' 1; got {s.size}, {s.processes}."
                 )
 
 
@@ -291,7 +291,8 @@ def recipe_path(name_or_path: str | Path) -> Path:
     if str(name_or_path) in bundled:
         return bundled[str(name_or_path)]
     raise ValueError(
-        f"A recipe is a TOML file or one of {', '.join(sorted(bundled))}; '{name_or_path}' is neither. Check the path."
+        f"A recipe is a TOML file or one of {', '.join(sorted(bundled))}; '{name_or_path}' is neither. "
+        "Check the path."
     )
 
 

@@ -15,6 +15,13 @@ from spatial_trainers.recipe import RewardRecipe, as_table
 from spatial_trainers.reward_validation import Temperatures, markdown
 
 SCHEMA = "spatial_reward_card/1"
+_USE = """```python
+from spatial_core import SpatialScorer
+
+scorer = SpatialScorer.from_pretrained("this folder")
+scores = scorer.score(["a.png", "b.png"], "a red ball to the left of a blue cup", explain=True)
+```
+"""
 
 
 def write_card(
@@ -42,7 +49,7 @@ def write_card(
         "schema": SCHEMA,
         "name": recipe.name,
         "spatial_diffusion": __version__,
-        "recipe": as_table(recipe),
+        "recipe": _portable(as_table(recipe)),
         "seed": recipe.seed,
         "data_sha256": pairs.sha256,
         "pairs": {split: len(pairs.splits[split]) for split in SPLITS},
@@ -57,6 +64,18 @@ def write_card(
     return card
 
 
+def _portable(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe with absolute paths cut to their names: where it ran is nobody's business."""
+    return {
+        key: _portable(value)
+        if isinstance(value, Mapping)
+        else Path(value).name
+        if isinstance(value, str) and Path(value).is_absolute()
+        else value
+        for key, value in table.items()
+    }
+
+
 def _readme(card: Mapping[str, Any], recipe: RewardRecipe) -> str:
     model = recipe.model
     how = f"LoRA of rank {model.lora_rank}" if model.lora_rank else "all weights of the language model"
@@ -64,13 +83,13 @@ def _readme(card: Mapping[str, Any], recipe: RewardRecipe) -> str:
     counts = ", ".join(f"{number} {split}" for split, number in card["pairs"].items())
     parts = [
         f"# {recipe.name}\n",
-        f"A SpatialScore (arXiv 2602.24233) on `{model.backbone}`: {how}, vision tower {vision}, "
-        f"{card['trained_parameters']:,} trained weights, preference loss `{recipe.loss.preference}`.",
-        f"Pairs: {counts}; sha256 of the data `{card['data_sha256']}`; seed {recipe.seed}. The weights are those of "
-        f"step {card['kept']['step']} of {recipe.optimizer.steps}, the best on validation pairs. "
+        f"A SpatialScore (arXiv 2602.24233) on `{card['recipe']['model']['backbone']}`: {how}, "
+        f"vision tower {vision}, {card['trained_parameters']:,} trained weights, preference loss `{recipe.loss.preference}`.",
+        f"Pairs: {counts}; sha256 of the data `{card['data_sha256']}`; seed {recipe.seed}. The weights are "
+        f"those of step {card['kept']['step']} of {recipe.optimizer.steps}, the best on validation pairs. "
         f"Temperatures fitted on validation pairs: {card['temperature']:.3f} between pictures, "
         f"{card['clause_temperature']:.3f} for single relations.\n",
-        f"```python\nfrom spatial_core import SpatialScorer\n\nscorer = SpatialScorer.from_pretrained({recipe.name!r})\n```\n",
+        _USE,
         f"The weights are in `{JUDGE_FILE}`; `card.json` holds the recipe and every number.\n",
     ]
     for split, table in card["results"].items():

@@ -21,7 +21,7 @@ class Judgement:
     Attributes:
         margin: Mean reward of the better picture minus that of the worse one.
         calibrated_margin: Logit of the probability that the better one is better, before the temperature.
-        clauses: Logit that each relation holds, in the better and in the worse picture, before the temperature.
+        clauses: Logit that each relation holds in the better and in the worse picture, likewise.
     """
 
     margin: float
@@ -178,8 +178,8 @@ def _clip(logit: float) -> float:
 def markdown(metrics: Mapping[str, Any]) -> str:
     """Return the numbers of `measure` as Markdown tables."""
     lines = [
-        f"{metrics['comparisons']} comparisons from {metrics['pairs']} pairs. Ties count half; brackets are 95 % "
-        "Wilson intervals, in which the two ways of a pair count as one.",
+        f"{metrics['comparisons']} comparisons from {metrics['pairs']} pairs. Ties count half; brackets are "
+        "95 % Wilson intervals, in which the two ways of a pair count as one.",
         "",
         "| pairs | accuracy | 95 % | n |",
         "|---|---|---|---|",

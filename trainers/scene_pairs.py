@@ -1,7 +1,7 @@
 """Pairs from procedural scenes, rendered once into a cache folder: a manifest and stacks of raw pictures.
 
-A pair depends on the recipe's seed, its split and its number alone, so any number of processes may render, and
-a killed rendering goes on with the shards that are missing.
+A pair depends on the recipe's seed, its split and its number alone, so any number of processes may render,
+and a killed rendering goes on with the shards that are missing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def render_pairs(recipe: ScenesRecipe) -> Path:
     """
     if recipe.held_out_family and recipe.held_out_family not in FAMILIES:
         raise ValueError(
-            f"'data.scenes.held_out_family' must be one of {', '.join(FAMILIES)}; got '{recipe.held_out_family}'."
+            f"'data.scenes.held_out_family' must be one of {', '.join(FAMILIES)}; "
+            f"got '{recipe.held_out_family}'."
         )
     settings = asdict(recipe)
     for key in ("cache", "processes"):
@@ -168,7 +169,7 @@ def _sample(
     missing = [i for i in indices if i not in found]
     if missing:
         raise ValueError(
-            f"No pair was found for {split} pairs {missing[:4]} with {wish}. Ask for fewer relations or edits."
+            f"No pair was found for {split} pairs {missing[:4]} with {wish}. Ask for fewer relations."
         )
     return [found[i] for i in indices]
 
@@ -196,7 +197,7 @@ def _truth(pair: ScenePair, *, rejected: bool, closure: Closure) -> list[bool | 
 def _record(
     recipe: ScenesRecipe, pair: ScenePair, split: str, index: int, tags: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the pair record without its pictures; beside its keys, exact labels and what tables are made of."""
+    """Return the pair record without its pictures, with exact labels and tags for the tables."""
     named = sum(thing.named for thing in pair.scene.objects)
     tags = [*tags, "five or more objects" if named >= 5 else "fewer than five objects"]
     if recipe.held_out_family in _families(pair):

@@ -1,10 +1,10 @@
 """Train SpatialScore on preference pairs: `spatial train-reward recipe.toml`.
 
-One forward judges both pictures of every comparison. The loss is the preference loss on the last readout, plus
-cross-entropy on single relations where their truth is known (exact in scenes; the edited relation of a pair is
-false), plus a little centring. Distribution is accelerate's: run `accelerate launch -m spatial_core.cli
-train-reward recipe.toml` for several processes; what a step computes does not depend on their number.
-Sharded engines (FSDP, DeepSpeed) are not used: the adapter of a 7B model fits beside it on one 80 GB device.
+One forward judges both pictures of every comparison. The loss is the preference loss on the last readout,
+plus cross-entropy on single relations where their truth is known (exact in scenes; the edited relation of a
+pair is false), plus a little centring. Distribution is accelerate's: run `accelerate launch -m
+spatial_core.cli train-reward recipe.toml` for several processes; what a step computes does not depend on their
+number. Sharded engines (FSDP, DeepSpeed) are not used: the adapter of a 7B model fits beside it on one 80 GB device.
 
 The same command again goes on from the last checkpoint in the output folder.
 """
@@ -205,7 +205,7 @@ class RewardTrainer:
         """Build everything, and take up a checkpoint that lies in the output folder.
 
         Raises:
-            ValueError: If a file or the data do not fit the recipe; files are looked for before a model loads.
+            ValueError: If a file or the data do not fit; files are looked for before a model loads.
         """
         self.recipe = recipe
         self.accelerator = accelerator
@@ -224,7 +224,7 @@ class RewardTrainer:
         self.pairs = load_pairs(recipe, accelerator)
         if previous is not None and previous.facts["data"] != self.pairs.sha256:
             raise ValueError(
-                f"{self.output / STATE_FILE} was trained on other pairs. Restore them, or choose another 'output'."
+                f"{self.output / STATE_FILE} was trained on other pairs. Restore them, or change 'output'."
             )
         self.backbone = self._backbone()
         set_seed(recipe.seed)
@@ -249,8 +249,8 @@ class RewardTrainer:
         for key in sorted(old.keys() | new.keys()):
             if old.get(key) != new.get(key):
                 raise ValueError(
-                    f"{path} was made with '{key}' = {old.get(key)!r}, and the recipe now says {new.get(key)!r}. "
-                    "Set it back to go on, or choose another 'output' to start again."
+                    f"{path} was made with '{key}' = {old.get(key)!r}, and the recipe now says "
+                    f"{new.get(key)!r}. Set it back to go on, or choose another 'output' to start again."
                 )
         return state
 
@@ -380,7 +380,7 @@ class RewardTrainer:
                 self.trained[name].copy_(value)
 
     def validate(self) -> dict[str, Any]:
-        """Return the validation numbers of the present weights, and keep these weights if none were better."""
+        """Return the validation numbers of the present weights, and keep the weights if none were better."""
         r = self.recipe
         pairs = self.pairs.splits["validation"][: r.validation.pairs]
         cases = comparisons(pairs, symmetric=r.data.symmetric)
@@ -408,8 +408,8 @@ class RewardTrainer:
     def finish(self) -> dict[str, Any]:
         """Write the judge folder from the best weights; returns the card.
 
-        What is measured is the shipped file, loaded again: temperatures are fitted on the validation pairs, and
-        the tables of the test pairs, if there are any, owe nothing to them.
+        What is measured is the shipped file, loaded again. Temperatures are fitted on the validation pairs,
+        so the tables of the test pairs, if there are any, owe nothing to them.
         """
         from safetensors.torch import load_file
 
@@ -476,8 +476,8 @@ def train_reward(recipe: RewardRecipe) -> dict[str, Any]:
         DistributedType.MULTI_CPU,
     ):
         raise ValueError(
-            f"Reward training runs on one process or by DDP; accelerate says {accelerator.distributed_type.value}. "
-            "Choose multi-GPU without FSDP or DeepSpeed in `accelerate config`."
+            f"Reward training runs on one process or by DDP; accelerate says "
+            f"{accelerator.distributed_type.value}. Choose multi-GPU without FSDP or DeepSpeed in `accelerate config`."
         )
     trainer = RewardTrainer(recipe, accelerator)
     accelerator.init_trackers("tensorboard")
@@ -555,7 +555,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _relative(backbone: str, folder: Path) -> str:
-    """Return a local backbone as seen from the judge's folder, so that both can move together; hub ids stay."""
+    """Return a local backbone as seen from the judge's folder, so that both can move; hub ids stay."""
     if not Path(backbone).is_dir():
         return backbone
     try:

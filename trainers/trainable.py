@@ -51,8 +51,8 @@ def backbone_folder(recipe: ModelRecipe) -> str:
     folder = Path(str(files("spatial_core.starter"))) / "backbone"
     if not (folder / "config.json").is_file():
         raise ValueError(
-            f"The bundled backbone is not in {folder}. Make it with 'spatial pretrain-starter', or name another "
-            "one with --set model.backbone=FOLDER."
+            f"The bundled backbone is not in {folder}. Make it with 'spatial pretrain-starter', or name "
+            "another one with --set model.backbone=FOLDER."
         )
     return str(folder)
 
@@ -85,7 +85,7 @@ def check_files(recipe: ModelRecipe) -> Start | None:
         )
     if not ranks and recipe.lora_rank and any(key.startswith("weights.language_model") for key in tensors):
         raise ValueError(
-            f"{recipe.init_from} was trained in full and holds no adapter. Set 'model.lora_rank' to 0 to go on."
+            f"{recipe.init_from} was trained in full and holds no adapter. Set 'model.lora_rank' to 0."
         )
     if not recipe.tune_vision and any(key.startswith("weights.visual") for key in tensors):
         raise ValueError(

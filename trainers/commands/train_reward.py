@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> None:
     recipe = load_recipe(args.recipe, RewardRecipe, overrides=overrides)
     if args.check:
         print(
-            f"{args.recipe}: {recipe.optimizer.steps} steps of {recipe.optimizer.pairs_per_step} pairs; no mistakes."
+            f"{args.recipe}: {recipe.optimizer.steps} steps of {recipe.optimizer.pairs_per_step} pairs; "
+            "no mistakes."
         )
         return
     from spatial_trainers.train_reward import JUDGE_FOLDER, train_reward
@@ -40,6 +41,6 @@ def run(args: argparse.Namespace) -> None:
         split = "test" if "test" in card["results"] else "validation"
         share = card["results"][split]["accuracy"]
         print(
-            f"{split} accuracy {share['accuracy']:.3f} [{share['low']:.3f}, {share['high']:.3f}] on {share['n']} "
-            f"comparisons. The judge is in {recipe.output}/{JUDGE_FOLDER}."
+            f"{split} accuracy {share['accuracy']:.3f} [{share['low']:.3f}, {share['high']:.3f}] on "
+            f"{share['n']} comparisons. The judge is in {recipe.output}/{JUDGE_FOLDER}."
         )
