@@ -265,6 +265,8 @@ def _next(
             return None
     if text in TRIGGER_STARTS:
         trigger = match_trigger(tokens, i, has_possessive)
+        if trigger is not None and trigger.word == "closest" and trigger.stop - i == 1 and not after_noun:
+            trigger = None  # "nearest" behind a noun only: "the side nearest the door"
         if trigger is not None and not _inside_phrase(tokens, trigger):
             return _trigger_chunk(tokens, trigger, chunks)
     if text == "across":
@@ -318,6 +320,8 @@ def _next(
         verb = _verb(tokens, i)
         if verb is not None:
             return verb
+    if tags & lx.PREP and i + 1 < n and tokens[i + 1].tags & (lx.DET | lx.POSS):
+        return Chunk(OTHER, i, i + 1, lemma=text)
     if tags & lx.ADV or text in lx.MODIFIERS:
         return None
     if tags & lx.PREP:

@@ -166,7 +166,12 @@ class EntityTable:
             or phrase.determiner in ("another", "each", "one")
         ):
             return []
-        source = self._drafts[group[-1]]
+        source = self._drafts[self._sibling(phrase, group, placed)]
+        if phrase.label == "first" and placed and source is self._drafts[placed[-1]]:
+            for known in self._by_head.get(source.head, [])[-_RECENT:]:
+                if not self._drafts[known].label and known not in placed:
+                    self.mention(known, (phrase.start, phrase.end))
+                    return [known]
         label = phrase.label or ("another" if phrase.determiner == "another" else "")
         if not label and not phrase.attributes and phrase.count == 1:
             label = "one"
@@ -185,6 +190,17 @@ class EntityTable:
         attributes = tuple(phrase.attributes)
         draft = _Draft(source.name, source.head, span, phrase.count, attributes, label, phrase.count > 1)
         return [self._store(draft, ())]
+
+    def _sibling(self, phrase: NounPhrase, group: list[int], placed: list[int]) -> int:
+        """Return the entity whose kind "the lower one" or "the first" takes its name from."""
+        if placed and self._drafts[placed[-1]].label in lx.ORDINALS and phrase.label in lx.ORDINALS:
+            return placed[-1]
+        if phrase.label and not self._last_plural:
+            for entity in range(len(self._drafts) - 1, max(-1, len(self._drafts) - 8), -1):
+                if self._drafts[entity].label and entity not in placed:
+                    return entity
+        others = [e for e in (*group, *self._last_thing) if e not in placed]
+        return (others or group)[-1] if group[-1] in placed else group[-1]
 
     def _whole(self, phrase: NounPhrase, topic: list[int]) -> list[int]:
         owner = phrase.owner

@@ -314,8 +314,8 @@ NOUN_VERBS = _set(
     "damage crack split tear rip cut jam sink dip root ground dot litter sprinkle coat smear stain streak pattern "
     "texture share host offer supply cause result form mold mould shape hurry rush race dash sprint glide slide slip "
     "trip fall claim promise trade rent cost set run fly swim hide hold keep find feel throw bend break wind cut rise "
-    "stretch book lamp box process paint train bowl glow gleam drink sleep pet dress surround fan ring light stake "
-    "ladder table nest cup shelf perch file rack bank fork iron hammer bus swirl loom plank cloud star mirror "
+    "stretch present book lamp box process paint train bowl glow gleam drink sleep pet dress surround fan ring light stake "
+    "ladder table nest cup shelf perch file rack bank fork iron grill saw hammer bus swirl loom plank cloud star mirror "
     "picture photo hat tile lay sit point face park model design wave stamp pack deck bat bar pot ball bunch bundle "
     "spot bridge engine pipe wire string rope chain button flower seed stem root leaf can spring saw well match age "
     "lounge lay brush"
@@ -335,7 +335,7 @@ _STRONG = _set(
 """Lemmas that after a noun are far more often its verb than the last part of its name."""
 
 POSTURE = _set(
-    "sit stand lie rest hang lean float hover perch kneel crouch sleep lounge rise loom tower stretch extend sprawl "
+    "arch sit stand lie rest hang lean float hover perch kneel crouch sleep lounge rise loom tower stretch extend sprawl "
     "appear reside remain stay dangle drift nestle protrude emerge peek peer place position locate situate seat park "
     "arrange tuck wedge balance scatter spread plant set lay put install mount attach prop stack pile suspend line "
     "align gather cluster group fly swim shine glow grow run walk live wait come go be exist soar burn sway flicker "
@@ -586,7 +586,7 @@ CONTAINERS = _set(
     "car truck van bus boat ship train wagon cart basin carton case holder container planter pitcher jug kettle wallet "
     "purse envelope pocket nest hole bucket tray caddy hamper locker safe pool pond bottle barrel can canister tin "
     "pouch cooler dish bedroll cradle crib stroller pram wheelbarrow bookcase bookshelf dresser toolbox lunchbox "
-    "terrarium birdcage greenhouse shed vessel tube dispenser rack sleeve flowerpot pen-holder toilet stall washer "
+    "beaker flask thermos test-tube trough ladle pitcher terrarium birdcage greenhouse shed vessel tube dispenser rack sleeve flowerpot pen-holder toilet stall washer "
     "dryer dishwasher cubby bin pail casserole teapot decanter goblet urn lantern jewelry-box shell hammock"
 )
 PLACES = _set(
@@ -616,12 +616,13 @@ MEASURES = _set(
     "inch inches foot feet meter meters metre metres centimeter centimeters cm mm step steps pace paces bit yard yards "
     "mile miles distance block blocks way ways"
 )
+UNITS = _set("inch inches meter meters metre metres centimeter centimeters cm mm mile miles distance bit pace paces way ways")
 TIME_WORDS = _set(
     "day days night nights morning mornings evening evenings afternoon afternoons noon midnight dawn dusk sunrise sunset "
     "week weeks weekend weekends month months year years decade decades century centuries hour hours minute minutes "
     "second seconds moment moments time times today tomorrow monday tuesday wednesday thursday friday saturday sunday "
     "january february march april june july august september october november december spring summer autumn winter "
-    "holiday holidays season vacation birthday period era age past future present meantime meanwhile am pm o'clock date "
+    "holiday holidays season vacation birthday period era age past future meantime meanwhile am pm o'clock date "
     "deadline anniversary twilight daytime nighttime weekday lunchtime bedtime childhood"
 )
 ABSTRACT = TIME_WORDS | _set(
@@ -680,7 +681,7 @@ ABSTRACT = TIME_WORDS | _set(
     "twenty thirty forty fifty sixty seventy eighty ninety zero majority minority total sum percentage rating ranking list "
     "outcome consequence impact significance relevance similarity difference variety diversity mixture combination "
     "aspect factor element component feature characteristic attribute property quality type kind sort category genre "
-    "past future present eternity infinity destiny fate fortune misfortune accident incident event occasion episode "
+    "past future  eternity infinity destiny fate fortune misfortune accident incident event occasion episode "
     "routine lifestyle career profession occupation task mission errand chore assignment homework "
     "silence quietness loneliness solitude isolation privacy intimacy affection romance marriage divorce funeral wedding "
     "negotiations talks peace treaty alliance diplomacy election vote campaign debate protest strike policy regime "
@@ -734,6 +735,7 @@ COMPONENTS = _set(
     "trunk hood bumper window windshield engine mast deck stern bow shadow reflection"
 )
 
+LIQUIDS = _set("water liquid juice milk coffee tea wine beer soup oil ink paint soda lemonade honey syrup sauce blood sand")
 BARE_OBJECTS = _set(
     "bed water grass snow sand mud sky space air ground top sunlight straw hay ice rocks concrete gravel carpet soil "
     "dirt leaves moss glass wood stone paper"
@@ -833,7 +835,7 @@ _NOT_NOUN_ADJECTIVES = ADJECTIVES - _set(
     "orange gold silver bronze copper glass metal plastic leather ceramic marble stone brick concrete steel iron brass "
     "wicker bamboo velvet silk cotton wool linen denim fabric paper cardboard clay granite crystal rubber oak pine "
     "walnut tin enamel cork straw satin fur felt canvas wood light dark square giant cold heat rose ruby emerald "
-    "sapphire amber coral peach mint olive lime cream rust ivory adult male female human glow half twin double single "
+    "sapphire amber coral peach mint olive lime cream rust ivory adult male female human glow half twin "
     "solid antique miniature plain rainbow flat classic abstract terracotta plaid chrome human slate maple quartz lace "
     "present remote charcoal caramel porcelain wet good best knit navy"
 )

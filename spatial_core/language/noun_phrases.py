@@ -142,7 +142,11 @@ def is_verb_after_noun(
             return False
         if token.lemma in lx.STRONG_VERBS:
             # "string lights hang", "two nightstands stand": the next word's being a verb makes this one a noun.
-            return not (follower is not None and follower.tags & lx.FINITE and not follower.tags & lx.NOUN)
+            return not (
+                follower is not None
+                and follower.tags & lx.FINITE
+                and not follower.tags & (lx.NOUN | lx.PARTICIPLE | lx.ADJ)
+            )
         return article in ("a", "an", "another", "each", "one") or _starts_object(tokens, i + 1)
     if not (plural or coordinated):
         return False
@@ -405,6 +409,8 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                     break  # imperative: "Place the mug ..."
             if phrase.counted and phrase.determiner == "the" and tags & lx.BASE and text in lx.STRONG_VERBS:
                 break  # "the two stand side by side"
+            if (labels or phrase.counted) and not attributes and _predicates(tokens, j):
+                break  # "the second holds a pen", "the table's center holds"
             nouns.append(text)
         else:
             break
@@ -447,6 +453,16 @@ def _ends_name(tokens: list[Token], j: int) -> bool:
     if tokens[j].text in ("set", "sets") and tokens[j - 1].text in _SETS:
         return True
     return follower.kind == MARK or bool(follower.tags & (lx.BE | lx.HAVE | lx.AUX | lx.FINITE | lx.CONJ))
+
+
+def _predicates(tokens: list[Token], j: int) -> bool:
+    """Return whether the word at `j`, after "the second" or the like, is a verb in the third person."""
+    token = tokens[j]
+    if not token.tags & lx.FINITE or token.tags & lx.BASE or token.lemma not in lx.STRONG_VERBS:
+        return False
+    if j + 1 >= len(tokens):
+        return False
+    return bool(tokens[j + 1].tags & (lx.DET | lx.PREP | lx.ADV | lx.POSS | lx.NUM | lx.ADJ))
 
 
 def _is_can(tokens: list[Token], j: int) -> bool:
@@ -594,6 +610,8 @@ def _read_complements(tokens: list[Token], phrase: NounPhrase, depth: int) -> No
     inner = parse_noun_phrase(tokens, j + 1, depth + 1)
     if inner is None:
         return phrase
+    if not phrase.name and phrase.attributes and phrase.determiner and not phrase.label and phrase.owner is None:
+        phrase.name = phrase.head = phrase.attributes.pop()  # "a round of cheese"
     head_word = phrase.head or phrase.label.split(" ")[-1]
     if head_word in lx.PARTS and phrase.owner is None and not inner.pronoun == "each other":
         words = [

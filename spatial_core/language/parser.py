@@ -140,6 +140,7 @@ class _Clause:
         void: Whether the subject is nothing that can be placed ("the light", "the mood").
         pending_before_with: Places that were waiting when "with" came: its noun is not their subject.
         several: Whether an inverted verb announces several subjects ("on the desk are ...").
+        oblique: Index of the chunk after a noun behind a preposition without a relation.
         objects: Direct objects of the last verb.
         settled: Places already given to a subject, for the rest of a list after "are".
         relative: Whether a relative clause waits for its verb.
@@ -163,6 +164,7 @@ class _Clause:
     fronted: bool = False
     relative: bool = False
     void: bool = False
+    oblique: int = -1
     pending_before_with: int = -1
     several: bool = False
     objects: list[int] = field(default_factory=lambda: [])
@@ -245,11 +247,13 @@ class _Reader:
         if not phrase.name:
             return True
         head = phrase.head
-        if " of " in phrase.name and phrase.aliases and (lx.is_abstract(head) or head in lx.MEASURES):
+        if " of " in phrase.name and phrase.aliases and (lx.is_abstract(head) or head in lx.UNITS):
             head = phrase.aliases[0]  # "a row of books", "the silhouette of a city"
         if head in ("shadow", "beam", "silhouette") and phrase.determiner in ("a", "an"):
             return True
-        if head in lx.LIGHTS or head in lx.MEASURES:
+        if head in _NOWHERE:
+            return False
+        if head in lx.LIGHTS or head in lx.UNITS:
             return (
                 " " in phrase.name
                 and " of " not in phrase.name
@@ -324,12 +328,15 @@ class _Reader:
         clause = self.clause
         phrase = self.chunks[k].phrase
         assert phrase is not None
+        if self._oblique(k):
+            return k + 1
         if self.order is not None and clause.expecting != "with" and self._ordered_list(k):
             return self.clause.run_end
         if not self.medium and len(self.table) == 0 and phrase.head in lx.MEDIA_WORDS:
             self.medium = phrase.head
         role = clause.expecting
         clause.expecting = ""
+        listed: list[int] = []
         apposition = self._apposition(k)
         if clause.pending and not (role == "with" and len(clause.pending) == clause.pending_before_with):
             role = "fronted"
@@ -343,6 +350,7 @@ class _Reader:
             role = "with"  # "with a cup on the left and an open book on the right"
         elif role == "" and clause.settled and self._continues_list(k):
             clause.pending, clause.inverted = list(clause.settled), True
+            listed = clause.subjects
             role = "fronted"
         elif (
             role == ""
@@ -359,6 +367,8 @@ class _Reader:
                 run, after, joined = [k], k + 1, False  # what follows the comma is the subject of the sentence
         if apposition:
             run, after, joined = [k], k + 4, False
+        if role == "fronted" and len(run) > 1 and not joined:
+            run, after = [k], k + 1
         topic = self._topic_for(phrase)
         found: list[int] = []
         for index in run:
@@ -375,7 +385,7 @@ class _Reader:
             clause.void = not found
         if role == "fronted":
             self._settle_pending(run, found)
-            clause.subjects = found
+            clause.subjects = [*listed, *found]
             clause.current = clause.base = found
             clause.fronted = True
         elif role == "with":
@@ -395,8 +405,25 @@ class _Reader:
         again = self.chunks[k + 2].phrase
         return again is not None and again.determiner in ("a", "an", "the") and not again.label
 
+    def _oblique(self, k: int) -> bool:
+        """Take a noun behind a preposition that states no relation ("across the room"); it has no role."""
+        previous = self.chunks[k - 1] if k else None
+        if previous is None or previous.kind != OTHER or previous.stop != self.chunks[k].first:
+            return False
+        if previous.lemma in ("of", "like", "") or self.clause.expecting == "with":
+            return False
+        found = self._entities(k, self.topic)
+        if found and (self.clause.current or self.clause.subjects):
+            self.clause.anchors = found
+            self.clause.objects_at = self.clause.oblique = k + 1
+        self.clause.expecting = ""
+        return True
+
     def _continues_list(self, k: int) -> bool:
         """Return whether the noun at `k` carries on "on the desk are a lamp, a mug to its right, and ..."."""
+        phrase = self.chunks[k].phrase
+        if phrase is None or not phrase.name:
+            return False
         return k > 0 and self.chunks[k - 1].kind in (AND, COMMA) and not self._finite(k + 1)
 
     def _topic_for(self, phrase: NounPhrase) -> list[int]:
@@ -426,16 +453,16 @@ class _Reader:
         if direct is not None and subjects and found and verb is not None:
             relation, inverse = direct
             if self._holds(lemma, subjects, found):
-                if lemma == "hold" and self.table.head(subjects[-1]) in lx.SURFACES:
-                    if self.table.head(subjects[-1]) not in lx.CONTAINERS:
-                        relation = "on"
+                holder = self.table.head(subjects[-1])
+                enclosing = holder in lx.CONTAINERS or holder in lx.PLACES or self.table.head(found[0]) in lx.LIQUIDS
+                if lemma == "hold" and not enclosing:
+                    relation = "hanging_on" if holder in ("hook", "rack", "peg", "hanger", "rod") else "on"
                 start = self._subject_start(run[0], subjects, earlier)
                 end = self._chunk_end(after - 1)
                 span = (start if start is not None else self.tokens[verb.first].start, end)
                 trigger = (self.tokens[verb.first].start, self.tokens[verb.stop - 1].end)
                 if relation == "between":
-                    pair = (found + found)[:2]
-                    self._emit(relation, pair, subjects, span, trigger)
+                    self._emit(relation, found, (subjects + subjects)[:2], span, trigger)
                 elif inverse:
                     for entity in found:
                         self._emit(relation, [entity], subjects[-1:], span, trigger)
@@ -458,7 +485,7 @@ class _Reader:
         words = phrase.part.replace("-", " ").split(" ")
         place = Place("on", tuple(words[:-1]), words[-1], "the")
         trigger = Trigger(verb.first, verb.stop, "", REQUIRED, "place", place=place, verbal=True)
-        anchor = self._anchor(trigger, [k], phrase)
+        anchor = self._anchor(trigger, "", [k], phrase)
         if anchor is not None:
             cue = self.tokens[verb.stop - 1]
             pending = _Pending(trigger, anchor, "", False, cue.start, cue.end)
@@ -468,10 +495,7 @@ class _Reader:
     def _holds(self, lemma: str, subjects: list[int], found: list[int]) -> bool:
         """Return whether a verb with a direct object states a relation of these things."""
         if lemma in ("hold", "contain", "house", "support"):
-            head = self.table.head(subjects[-1])
-            if self.table.is_person(subjects[-1]):
-                return False
-            return head in lx.CONTAINERS or head in lx.SURFACES or head in lx.PLACES or lemma != "house"
+            return not self.table.is_person(subjects[-1])
         if lemma in ("touch", "hide", "block", "border", "top", "crown"):
             return not self.table.is_person(subjects[-1]) or lemma in ("hide", "block")
         return True
@@ -632,7 +656,7 @@ class _Reader:
         if run:
             first = self.chunks[run[0]].phrase
             assert first is not None
-            anchor = self._anchor(trigger, run, first)
+            anchor = self._anchor(trigger, relation, run, first)
             if anchor is not None and not self._sound(trigger, relation, first, verb, anchor):
                 anchor = None
         else:
@@ -647,6 +671,10 @@ class _Reader:
                 self._place(pending, clause.pending[-1].anchor.entities[-1:], k)
             elif fronted:
                 clause.pending.append(pending)
+            elif clause.oblique == k and anchor.picture and not self._definite(k - 1):
+                self._place(pending, previous_anchors[-1:], k)  # "... toward a staircase in the background"
+            elif trigger.word == "closest" and previous is not None and previous.kind == NOUN:
+                self._place(pending, self._resolved.get(k - 1, [])[-1:], k)  # "the chair closest to the window"
             elif relation == "on" and clause.objects_at == k and anchor.head in _SMALL_SUPPORTS and clause.anchors:
                 self._place(pending, previous_anchors[-1:], k)  # "behind a globe on a brass stand"
             else:
@@ -695,10 +723,16 @@ class _Reader:
         start = self.tokens[trigger.first].start
         if verb is not None:
             word = self.tokens[trigger.stop - 1].text if trigger.stop - trigger.first == 1 else trigger.word
+            if trigger.place is not None:
+                word = trigger.place.preposition
             refined = VERB_PREPOSITION.get((verb.lemma, word))
             if refined is not None and (verb.lemma != "mount" or self._hangs_on_wall(k + 1)):
                 return (*refined, self.tokens[verb.stop - 1].start)
         return trigger.relation, trigger.inverse, start
+
+    def _definite(self, k: int) -> bool:
+        phrase = self.chunks[k].phrase
+        return phrase is not None and (phrase.definite or bool(phrase.pronoun) or phrase.owner is not None)
 
     def _follows_new_anchor(self, k: int) -> bool:
         """Return whether the chunk before `k` is an anchor named for the first time ("on a stand behind ...")."""
@@ -746,12 +780,21 @@ class _Reader:
             return False
         return self.chunks[k].first == trigger.stop
 
+    def _placed_apart(self, k: int) -> bool:
+        """Return whether chunk `k` is "on the left" in "flanked by a lamp on the left and a plant on the right"."""
+        if not self._is(k, TRIGGER):
+            return False
+        trigger = self.chunks[k].trigger
+        return trigger is not None and trigger.place is not None and trigger.needs == OPTIONAL
+
     def _anchor_run(self, trigger: Trigger, relation: str, k: int, *, fronted: bool) -> tuple[list[int], int]:
         """Return the noun chunks that are anchors of the trigger, and the index after them."""
         phrase = self.chunks[k].phrase
         assert phrase is not None
         if relation == "between":
             several = phrase.plural and (phrase.counted or phrase.definite)
+            if self._placed_apart(k + 1) and self._is(k + 2, AND) and self._is(k + 3, NOUN):
+                return [k, k + 3], k + 5 if self._placed_apart(k + 4) else k + 4
             if self._is(k + 1, AND) and self._is(k + 2, NOUN) and not (several and self._finite(k + 3)):
                 return [k, k + 2], k + 3
             if not several and self._is(k + 1, COMMA) and self._is(k + 2, AND) and self._is(k + 3, NOUN):
@@ -783,7 +826,9 @@ class _Reader:
             return [k], k + 1
         return run, after
 
-    def _anchor(self, trigger: Trigger, run: list[int], phrase: NounPhrase) -> _Anchor | None:
+    def _anchor(
+        self, trigger: Trigger, relation: str, run: list[int], phrase: NounPhrase
+    ) -> _Anchor | None:
         """Return what the noun chunks after a trigger stand for."""
         clause = self.clause
         end = self._chunk_end(run[-1])
@@ -805,10 +850,12 @@ class _Reader:
                 if isinstance(owner, str):
                     self.table.mention(entity, (phrase.start, phrase.end))
         else:
-            topic = self._pronoun_topic(
-                trigger, phrase.pronoun or (phrase.owner if isinstance(phrase.owner, str) else "")
-            )
+            owner = phrase.owner if isinstance(phrase.owner, str) else ""
+            two = relation == "between" and phrase.count == 2 and not phrase.name and phrase.determiner == "the"
+            topic = self._pronoun_topic(trigger, phrase.pronoun or owner or ("the two" if two else ""))
             found = []
+            if two and len(topic) == 2:
+                self._resolved[run[0]] = topic
             for index in run:
                 found.extend(e for e in self._entities(index, topic, clause.current) if e not in found)
             if len(run) > 1:
@@ -825,12 +872,14 @@ class _Reader:
         other_side = self._other_side(trigger) if pronoun in ("it", "its") else []
         if other_side and (trigger.place is not None or not clause.head):
             return other_side
-        if trigger.relation == "between" and pronoun == "them":
-            pair = self._pair()
+        if trigger.relation == "between" and pronoun in ("them", "the two"):
+            pair = self._pair(pronoun)
             if pair:
                 return pair
         if clause.head and clause.current != clause.head:
             topic = clause.head
+        elif clause.fronted and len(clause.subjects) > 1 and clause.current != clause.subjects:
+            topic = clause.subjects[-2:-1]
         elif clause.fronted and len(clause.run) > 1 and len(clause.subjects) > 1:
             topic = clause.subjects[-2:-1]
         else:
@@ -839,8 +888,10 @@ class _Reader:
                 topic = clause.subjects  # "a horse pulling a cart behind it"
             elif placed and placed == clause.subjects:
                 # "the pen lies parallel to the ruler, just above it", but "lies on the ground beside it"
-                near = self.chunks[self.position - 1].kind == COMMA or not self.topic
-                topic = (clause.anchors if near else self.topic) or self.topic or clause.anchors
+                anchors = clause.anchors
+                carrier = bool(anchors) and self.table.head(anchors[-1]) in lx.SURFACES | lx.PLACES
+                near = self.chunks[self.position - 1].kind == COMMA or not carrier
+                topic = (anchors if near else self.topic) or self.topic or anchors
             else:
                 topic = clause.subjects or self.topic
         if pronoun in ("it", "its") and topic and trigger.word in ("on", "atop", "in", "inside"):
@@ -856,16 +907,23 @@ class _Reader:
                     return entities[-1:]
         return topic
 
-    def _pair(self) -> list[int]:
-        """Return the two things last related to each other, unless a plural is at hand for "between them"."""
-        recent = [*self.clause.subjects, *self.topic]
-        if len(recent) > 1 or any(self.table.plural(e) for e in recent) or not self.relations:
+    def _pair(self, pronoun: str) -> list[int]:
+        """Return the two things placed last, unless a plural is at hand for "between them"."""
+        placed = self.clause.current
+        recent = [e for e in (*self.clause.subjects, *self.topic) if e not in placed]
+        if pronoun == "them" and (len(recent) > 1 or any(self.table.plural(e) for e in recent)):
             return []
-        last = self.relations[-1]
-        anchor = last.objects[0]
-        if len(self.relations) <= self.sentence_relations or anchor == PICTURE or len(last.objects) > 1:
-            return []
-        return [last.subject, anchor]
+        pair: list[int] = []
+        for relation in reversed(self.relations[-6:]):
+            if relation.subject not in pair and relation.subject not in placed:
+                pair.insert(0, relation.subject)
+            if len(pair) == 2:
+                return pair
+        for relation in reversed(self.relations[-2:]):
+            anchor = relation.objects[0]
+            if len(pair) == 1 and anchor != PICTURE and anchor not in pair:
+                return [*pair, anchor]
+        return []
 
     def _other_side(self, trigger: Trigger) -> list[int]:
         """Return what the last thing was put to the left of, for a place to the right; likewise above, behind."""
@@ -928,7 +986,7 @@ class _Reader:
                 return False
             if phrase.head in lx.CLOTHES or phrase.head in _WITHIN_HANDS or relation != "inside":
                 return relation != "inside"
-            if not phrase.name and not phrase.pronoun:
+            if not phrase.name and not phrase.pronoun and not (phrase.label and phrase.determiner):
                 return False
             if bare or (phrase.plural and not phrase.determiner and not phrase.counted):
                 return (
@@ -944,7 +1002,7 @@ class _Reader:
                     or phrase.head in lx.BARE_OBJECTS
                     or phrase.head in lx.CONTAINERS
                 )
-            return bool(phrase.name or phrase.pronoun or phrase.part)
+            return bool(phrase.name or phrase.pronoun or phrase.part or (phrase.label and phrase.determiner))
         if word in ("around", "over", "under", "near") and phrase.counted and phrase.count >= 10:
             return False  # "around a hundred guests"
         if word == "over":
@@ -1021,7 +1079,8 @@ class _Reader:
                 return _Anchor(list(clause.head), head=noun)
             return _Anchor([], picture=True)
         if place.preposition in ("to", "toward", "towards") and (sideways or head in ("side", "sides")):
-            found = self._other_side(trigger) or self.topic
+            near = clause.anchors if self.chunks[self.position - 1].kind == COMMA and clause.current else []
+            found = self._other_side(trigger) or near or self.topic
             found = found or [e for e in clause.subjects if e not in clause.current]
             found = [e for e in found if e not in clause.current]
             if found:
@@ -1173,6 +1232,8 @@ class _Reader:
             return
         if place is not None:
             names, part = resolve_place(place, anchor.head)
+            if pending.relation and names in (("on",), ("at_edge",), ("next_to",)):
+                names = (pending.relation,)  # "hangs on the back of the chair"
             for name in names:
                 self._relate(
                     name, False, subjects, anchor.entities, span, cue, part or anchor.part, trigger.modifier

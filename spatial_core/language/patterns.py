@@ -143,6 +143,7 @@ _add(
     "near",
 )
 _add("full of", "inside", REQUIRED, "full")
+_add("closest to|nearest to|closer to|nearer to|nearer|nearest", "near", REQUIRED, "closest")
 _add("nearby|close by", "near", OPTIONAL, "nearby")
 _add("at the feet of", "near", REQUIRED, "near")
 _add(
@@ -245,7 +246,7 @@ for _idiom in (
     "far from perfect|far from it|far from over|far from ideal|far from easy|as far as|so far|by the book|off the record|"
     "near the end of the|near future|near miss|in the near future|between jobs|between the lines|between us|in between jobs|"
     "between you and me|beyond belief|beyond repair|beyond doubt|beyond words|beyond compare|beyond measure|"
-    "beneath contempt|below zero|below freezing|above freezing|above suspicion|over the moon|over the top|over the phone|"
+    "beneath contempt|below zero|below freezing|above freezing|above suspicion|over the moon|over the phone|"
     "over the counter|over dinner|over lunch|over coffee|over breakfast|over the course of|over the weekend|over budget|"
     "across the board|against all odds|against the odds|against the clock|against the law|against his will|against her will|"
     "against the rules|along the way|along with|all along|along these lines|along the lines of|up to date|out of the blue|"
@@ -271,7 +272,7 @@ for _idiom in (
     "on a regular basis|on a scale of|on the order of|on the condition that|in the know|in the loop|in the works|in the balance|"
     "between now and then|near and dear|far and wide|near and far|over here|over there|in here|in there|on here|up there|"
     "right there|right here|in no time|in any case|in the long term|in the short term|on the record|on record|on cue|on point|"
-    "top to toe|inside and out|in and out|on and off|on and on|up and down|left and right|from top to bottom of the charts"
+    "on its side|on his side|on her side|on its back|on his back|on her back|on all fours|on tiptoe|top to toe|inside and out|in and out|on and off|on and on|up and down|left and right|from top to bottom of the charts"
 ).split("|"):
     _tokens = tuple(_idiom.split(" "))
     _IDIOMS.setdefault((_tokens[0], _tokens[1]), []).append(_tokens)
@@ -303,6 +304,8 @@ def match_idiom(tokens: list[Token], i: int) -> int:
             stop = i + len(words)
             if words in _NOT_BEFORE_OF and stop < len(tokens) and tokens[stop].text in ("of", "the", "a"):
                 continue
+            if words[0] == "on" and words[-1] in ("back", "side", "own") and continues(tokens, stop):
+                continue  # "on its back burner"
             return stop
     return 0
 

@@ -839,7 +839,8 @@ LATER = [
         dollhouse | on | rug
         truck | next_to | dollhouse
         truck | right_of | dollhouse
-        jump rope | in_front_of | dollhouse
+        ? jump rope | in_front_of | dollhouse
+        ? jump rope | in_front_of | truck
         """,
     ),
     (
@@ -924,7 +925,6 @@ LATER = [
         stack of mail | on | console
         bowl | left_of | mail
         ? cat | around/behind | doorway
-        doorway/cat | at_edge | hall
         ? doorway | at_edge | hall
         ? cat | at_edge | hall
         """,
@@ -963,8 +963,249 @@ LATER = [
         lamp | left_of | bookcase
         lamp | above | chair
         stars | hanging_on/on | wall
+        ? largest | picture_center/on/hanging_on/above | *
         ? stars | above | bookcase
         ? wall | above | bookcase
+        """,
+    ),
+]
+
+FIFTH = [
+    (
+        "A cozy reading nook features a plush green armchair positioned to the right of a tall arched window. A knitted throw is draped "
+        "over the armchair's back, and a small round side table stands to its left, holding a steaming teacup and an open novel. The "
+        "teacup is placed in front of the novel. Behind the armchair, a floor-to-ceiling bookshelf spans the wall, and a brass floor lamp is "
+        "nestled between the bookshelf and the window. A tabby kitten lies curled up on the rug at the foot of the chair.",
+        """
+        armchair | right_of | window
+        throw | on/hanging_on | armchair
+        side table | left_of | armchair
+        teacup | on | side table
+        novel | on | side table
+        teacup | in_front_of | novel
+        bookshelf | behind | armchair
+        lamp | between | bookshelf & window
+        kitten | on | rug
+        ? kitten | at_edge/near | chair
+        ? rug | at_edge | chair
+        """,
+    ),
+    (
+        "In the foreground of a rustic kitchen, a wooden cutting board rests on a granite countertop. On the board, a halved lemon lies to the "
+        "left of a sharp knife, and a bunch of parsley is set above the knife. To the immediate right of the board stands an olive oil bottle, "
+        "with a pepper mill directly behind it. A woven basket of eggs sits at the rear of the countertop, adjacent to a ceramic jug. "
+        "Copper pots dangle from a rack overhead.",
+        """
+        cutting board | on | countertop
+        ? cutting board | foreground | *
+        ? cutting board | foreground | kitchen
+        lemon | left_of | knife
+        ? lemon | on | board
+        parsley | above | knife
+        bottle | right_of | board
+        pepper mill | behind | bottle
+        basket of eggs | at_edge/on/behind | countertop
+        basket of eggs | next_to | jug
+        pots | hanging_on | rack
+        """,
+    ),
+    (
+        "A vintage classroom with four wooden desks arranged in two rows. On the front-left desk sits a stack of notebooks; on the front-right desk, "
+        "a globe and an inkwell stand side by side, the globe being larger than the inkwell. A satchel hangs from the back of the chair behind the "
+        "rear-left desk. The blackboard occupies the far wall, a map is pinned to the right of it, and the teacher's lectern is placed diagonally in "
+        "front of the map.",
+        """
+        ? desks | aligned_with | desks
+        stack of notebooks | on | front left desk
+        globe | on | front right desk
+        inkwell | on | front right desk
+        globe | next_to | inkwell
+        globe | larger_than | inkwell
+        satchel | hanging_on | chair
+        chair | behind | rear left desk
+        ? satchel | behind | desk
+        ? blackboard | on | wall
+        map | right_of | blackboard
+        lectern | in_front_of | map
+        """,
+    ),
+    (
+        "At a lakeside campsite, a canvas tent is pitched under a tall pine, its entrance facing the lake. Two folding chairs sit opposite each other "
+        "on either side of a stone fire ring, and an enamel coffee pot is suspended over the flames. To the left of the tent, a pile of firewood is "
+        "stacked against a stump with an axe stuck in it. A fishing rod leans on the right-hand chair, while a red cooler rests between the tent and the "
+        "pile of firewood.",
+        """
+        tent | under | pine
+        entrance | facing | lake
+        chairs | opposite | chairs
+        ? chairs | next_to | fire ring
+        coffee pot | above | flames
+        pile of firewood | left_of | tent
+        pile of firewood | leaning_against/stacked_on/next_to | stump
+        axe | inside | stump
+        fishing rod | leaning_against | chair
+        cooler | between | tent & pile of firewood
+        """,
+    ),
+    (
+        "A balcony garden in the evening. Three planters hang along the railing: lavender on the left, basil in the middle and mint on the right. Below the "
+        "railing, a narrow bench holds a watering can at one end and a pair of gloves at the other. A bistro table is situated opposite the bench, and upon it "
+        "are a candle and, slightly behind the candle, a bottle of lemonade accompanied by two glasses. A string of bulbs crosses overhead.",
+        """
+        planters | hanging_on/next_to | railing
+        ? lavender | picture_left | *
+        ? basil | picture_center | *
+        ? mint | picture_right | *
+        bench | below | railing
+        watering can | on/at_edge | bench
+        gloves | on/at_edge | bench
+        bistro table | opposite | bench
+        candle | on | table
+        bottle of lemonade | behind | candle
+        ? bottle of lemonade | on | table
+        """,
+    ),
+    (
+        "A museum display: a terracotta amphora stands on a marble plinth in the center, with a bronze helmet on a lower plinth to its left and a gold "
+        "diadem on a glass stand to its right. The helmet is turned toward the amphora. Mounted on the wall behind the amphora is a fragment of a mosaic, "
+        "and beneath the mosaic hangs a small brass plaque. A velvet rope runs in front of all three plinths, and a security camera is attached to the ceiling "
+        "at the top right.",
+        """
+        amphora | on | plinth
+        ? amphora | picture_center | *
+        ? plinth | picture_center | *
+        helmet | on | plinth
+        ? helmet | left_of | amphora
+        ? plinth | left_of | amphora
+        diadem | on | stand
+        ? diadem | right_of | amphora
+        ? stand | right_of | amphora
+        helmet | facing | amphora
+        mosaic | hanging_on/on | wall
+        ? fragment of mosaic | behind | amphora
+        ? wall | behind | amphora
+        plaque | under | mosaic
+        rope | in_front_of | plinths
+        security camera | hanging_on | ceiling
+        ? security camera | picture_top/picture_right | *
+        """,
+    ),
+    (
+        "On a dressing table, an oval mirror leans against the wall. In front of the mirror there is a row of perfume bottles: the leftmost bottle is amber, the "
+        "one in the middle is clear, and the rightmost one is violet. A jewelry box with its lid open sits to the right of the bottles, a pearl necklace spilling "
+        "out of it onto the table. A hairbrush lies parallel to the table's front edge, and a powder puff rests on top of the jewelry box's lid.",
+        """
+        ? mirror | on | dressing table
+        mirror | leaning_against | wall
+        row of perfume bottles | in_front_of | mirror
+        ? one | picture_center | *
+        ? bottles | picture_center | *
+        jewelry box | right_of | bottles
+        ? necklace | on | table
+        hairbrush | aligned_with | table
+        powder puff | on | lid
+        """,
+    ),
+    (
+        "A street corner at dusk. A red mailbox stands on the sidewalk next to a lamppost, and a bicycle is chained to the lamppost. Across the street from the "
+        "mailbox there is a bakery; its striped awning extends over two small tables. A man in a trench coat waits in front of the bakery's door, with a poodle on his "
+        "left. To the right of the bakery stands a narrow bookshop whose window displays a globe above a stack of atlases.",
+        """
+        mailbox | on | sidewalk
+        mailbox | next_to | lamppost
+        ? bicycle | hanging_on/next_to/leaning_against | lamppost
+        bakery | opposite | mailbox
+        awning | above | tables
+        man | in_front_of | door
+        poodle | left_of | man
+        bookshop | right_of | bakery
+        ? globe | inside | window
+        globe | above | stack of atlases
+        """,
+    ),
+    (
+        "Top view of a desk organizer. The pencil cup is at the upper left; immediately below it is a tape dispenser. A tray of paper clips sits in the lower right corner, "
+        "and a stapler is located between the tray and the tape dispenser. Sticky notes are placed above the tray, to the right of the pencil cup. A ruler lies along the "
+        "bottom edge, and a phone, larger than the stapler, rests diagonally on top of the ruler.",
+        """
+        ? pencil cup | picture_top | *
+        ? pencil cup | picture_left | *
+        tape dispenser | below | pencil cup
+        ? tray of paper clips | picture_bottom | *
+        ? tray of paper clips | picture_right | *
+        ? tray of paper clips | at_corner | *
+        stapler | between | tray of paper clips & tape dispenser
+        sticky notes | above | tray
+        sticky notes | right_of | pencil cup
+        ruler | at_edge/picture_bottom | *
+        phone | larger_than | stapler
+        phone | on | ruler
+        """,
+    ),
+    (
+        "A hospital room with a bed in the middle, its headboard against the rear wall. On the left of the bed is an IV stand, and on the right is a visitor's chair with a "
+        "bouquet lying on it. A rolling tray table extends over the bed, and a glass of water, a spoon and a bowl of soup are lined up on it from left to right. The window behind the chair is "
+        "half covered by a curtain. Under the bed, a pair of slippers waits beside a suitcase.",
+        """
+        ? bed | picture_center/inside | *
+        headboard | leaning_against | wall
+        IV stand | left_of | bed
+        chair | right_of/picture_right | *
+        bouquet | on | chair
+        tray table | above | bed
+        glass of water | left_of | spoon
+        spoon | left_of | bowl of soup
+        ? glass of water | on | tray table
+        ? spoon | on | tray table
+        ? bowl of soup | on | tray table
+        window | behind | chair
+        ? curtain | on | window
+        ? window | hidden_by | curtain
+        slippers | under | bed
+        slippers | next_to | suitcase
+        """,
+    ),
+    (
+        "An antique shop window. A porcelain doll sits on a rocking horse in the center, a violin case lies open in front of the horse, and a gramophone horn towers above both of them. To the "
+        "left, a birdcage hangs from a hook with a brass key beneath it; to the right, a stack of hatboxes is topped with a feathered hat. A sleeping dachshund is stretched out behind the "
+        "violin case. The reflection of a passer-by is visible in the glass.",
+        """
+        doll | on | rocking horse
+        ? rocking horse | picture_center | *
+        ? doll | picture_center | *
+        violin case | in_front_of | horse
+        horn | above | violin case
+        ? horn | above | horse
+        ? horn | above | doll
+        ? birdcage | picture_left/left_of | *
+        birdcage | hanging_on | hook
+        key | under | birdcage
+        ? stack of hatboxes | picture_right/right_of | *
+        hat | on | stack of hatboxes
+        dachshund | behind | violin case
+        ? reflection | inside | glass
+        """,
+    ),
+    (
+        "A laundry room: the dryer is stacked on the washer, and both stand to the left of a utility sink. A wire shelf mounted above the sink carries detergent, a box of clothespins and a spray "
+        "bottle, in that order from left to right. A hamper is wedged between the sink and the wall. An ironing board leans against the door, an iron stands on the floor next to it, and a shirt on a "
+        "hanger dangles from the shelf's right end.",
+        """
+        dryer | stacked_on | washer
+        ? washer | left_of | sink
+        ? dryer | left_of | sink
+        shelf | above | sink
+        ? detergent | on | shelf
+        ? box of clothespins | on | shelf
+        ? spray bottle | on | shelf
+        detergent | left_of | box of clothespins
+        box of clothespins | left_of | spray bottle
+        hamper | between | sink & wall
+        ironing board | leaning_against | door
+        iron | on | floor
+        iron | next_to | ironing board
+        ? shirt | hanging_on | shelf
+        ? shirt | on/hanging_on | hanger
         """,
     ),
 ]
