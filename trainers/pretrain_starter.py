@@ -1,53 +1,81 @@
-"""Teach the starter's backbone to see before it judges: yes / no questions, grounding, and dense patch labels.
+"""Teach the starter's backbone to see before it judges: yes / no questions, grounding, dense patch labels.
 
-One image is shown with a dozen packed questions about it, so its tokens are encoded once. Three losses:
-answers at the readout (cross-entropy of Yes against No), boxes and distances of the two named things at the
-last token of their names after a middle layer (what the answer must be computed from), and, per vision patch,
-which object lies there (kind, colour, offset to its centre, distance). The heads of the last two are thrown away.
-A share of the steps shows the prompt before the image and statements after it, the order of SpatialScore.
+One picture is shown with a dozen packed questions about it, so its tokens are encoded once. Three losses:
+answers at the readout (cross-entropy of Yes against No); boxes and distances of the things a question names,
+at the last token of each name after a middle layer (what the answer must be computed from); and, per vision
+patch, which object lies there (kind, colour, offset to its centre, distance). The heads of the last two are
+dropped. A share of the steps shows the prompt first and statements after the picture, as SpatialScore does.
 
 Differs from public pretraining: no captioning loss; on a CPU the dense targets teach more for a step.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import math
+import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
 
-from spatial_core.atomic_files import atomic_path
-from spatial_core.images import patchify
-from spatial_core.packing import PackedRows, Row, pack
+from spatial_core.atomic_files import write_text
 from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
+from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.vision_language import forward_packed, gather_readouts
+from spatial_trainers.checkpoint import (
+    TrainingState,
+    load_state,
+    optimizer_entries,
+    restore_optimizer,
+    save_state,
+)
 from spatial_trainers.plain_attention import PlainAttention
-from spatial_trainers.question_data import Question, QuestionSampler
-from spatial_trainers.scene_cache import SceneCache
+from spatial_trainers.pretrain_data import Batch, BatchMaker
+from spatial_trainers.question_data import QuestionSampler
+from spatial_trainers.scene_cache import SceneCache, build_cache
 from spatial_trainers.starter_model import save_backbone, starter_config, train_tokenizer
 
-GRID = 16
 GROUND_LAYER = 3
+STATE_FILE = "state.safetensors"
 
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """Everything the result depends on beside the scenes."""
+    """Everything the result depends on.
+
+    Attributes:
+        cache: Folder of rendered scenes; missing shards are rendered first.
+        output: Folder of the state, the metrics and, at the end, `backbone/`.
+        train_shards, validation_shards: How many shards of `scene_cache.SHARD` scenes each split has.
+        processes: That render; the scenes do not depend on it.
+        steps, batch_size, questions: Optimizer steps, pictures a step, questions a picture.
+        lr: Peak learning rate of Muon (matrices) and AdamW (all else).
+        warmup: Steps of linear growth.
+        cooldown: Share of the steps over which the rate falls to 0 at the end.
+        weight_decay: On matrices.
+        prompt_first: Share of steps in SpatialScore's order, after the first fifth of the run.
+        ground_weight, patch_weight: Of the two dense losses.
+        ema: Decay of the averaged weights, which are what is validated and saved.
+        seed: Of weights and data order.
+        vocab_size: Of the tokenizer, at most.
+        held_out_family: Relation that is never asked about.
+        save_every: Steps between states and validations.
+    """
 
     cache: str
     output: str
-    steps: int = 1600
+    train_shards: int = 40
+    validation_shards: int = 2
+    processes: int = 2
+    steps: int = 1300
     batch_size: int = 48
     questions: int = 14
     lr: float = 2e-3
@@ -75,70 +103,49 @@ class DenseHeads(nn.Module):
         self.place = nn.Linear(vision_width, 3)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """One step's tensors; Q counts the questions of the batch that are kept, T the grounded names."""
-
-    packed: PackedRows
-    pixel_values: Tensor
-    grid_thw: Tensor
-    answers: Tensor  # [B, R], 1 yes, 0 no, -1 not asked
-    families: Tensor  # [B, R]
-    ground_at: Tensor  # [T, 2], row and token
-    ground_target: Tensor  # [T, 5], centre, size, distance
-    patch_kind: Tensor  # [B, patches]
-    patch_color: Tensor
-    patch_place: Tensor  # [B, patches, 3]
-    patch_known: Tensor  # [B, patches], on an object
-
-
 class Pretrainer:
     """Model, heads and optimizers, and one step of them."""
 
     def __init__(self, settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast):
         self.settings = settings
-        self.tokenizer = tokenizer
         torch.manual_seed(settings.seed)
         self.model = Qwen2_5_VLForConditionalGeneration(starter_config(tokenizer))
         self.backbone: Any = self.model.model
         config = self.backbone.config
         self.heads = DenseHeads(config.text_config.hidden_size, config.vision_config.hidden_size)
-        self.yes, self.no = (tokenizer.convert_tokens_to_ids(word) for word in ("Yes", "No"))
+        self.words = [tokenizer.convert_tokens_to_ids(word) for word in ("Yes", "No")]
         self._tap: dict[str, Tensor] = {}
-        self.backbone.visual.merger.register_forward_pre_hook(self._keep("patches"))
-        self.backbone.language_model.layers[GROUND_LAYER].register_forward_hook(self._keep_output("middle"))
-        matrices, others = [], []
+        self.backbone.visual.merger.register_forward_pre_hook(self._keep_input)
+        self.backbone.language_model.layers[GROUND_LAYER].register_forward_hook(self._keep_output)
+        matrices: list[nn.Parameter] = []
+        others = list(self.heads.parameters())
         for name, parameter in self.model.named_parameters():
             inside = ".layers." in name or ".blocks." in name or ".merger.mlp" in name
             (matrices if parameter.ndim == 2 and inside else others).append(parameter)
-        others += list(self.heads.parameters())
         lr, decay = settings.lr, settings.weight_decay
-        # Moonshot's scaling lets one learning rate serve both optimizers.
-        self.optimizers = [
+        # With this scaling of Muon's step (Moonlight, arXiv 2502.16982) one rate serves both optimizers.
+        self.optimizers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(matrices, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.95), weight_decay=0.0),
         ]
-        self.average = {k: v.detach().clone() for k, v in self.model.named_parameters()}
+        self.names = {p: f"model.{n}" for n, p in self.model.named_parameters()}
+        self.names |= {p: f"heads.{n}" for n, p in self.heads.named_parameters()}
+        self.average = {n: p.detach().clone() for n, p in self.model.named_parameters()}
 
-    def _keep(self, name: str) -> Any:
-        def hook(_module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            self._tap[name] = args[0]
+    def _keep_input(self, _module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        self._tap["patches"] = args[0]
 
-        return hook
-
-    def _keep_output(self, name: str) -> Any:
-        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-            self._tap[name] = output[0] if isinstance(output, tuple) else output
-
-        return hook
+    def _keep_output(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        # A layer returns a tensor in transformers 5, a tuple before.
+        self._tap["middle"] = output[0] if isinstance(output, tuple) else output
 
     def losses(self, batch: Batch) -> tuple[Tensor, dict[str, float], Tensor]:
         """Return the loss, its parts for the log, and the answers' logits `[B, R]`."""
         with torch.autocast("cpu", torch.bfloat16), PlainAttention():
             hidden = forward_packed(self.backbone, batch.packed, batch.pixel_values, batch.grid_thw)
-            readouts = gather_readouts(hidden, batch.packed.branch_readouts)
-            words = self.model.lm_head.weight[[self.yes, self.no]]
-        logits = (readouts.float() @ words.float().T) @ torch.tensor([1.0, -1.0])
+        readouts = gather_readouts(hidden, batch.packed.branch_readouts).float()
+        yes, no = self.model.lm_head.weight[self.words].float()
+        logits = readouts @ (yes - no)
         asked = batch.answers >= 0
         answer = F.binary_cross_entropy_with_logits(logits[asked], batch.answers[asked].float())
         middle = self._tap["middle"][batch.ground_at[:, 0], batch.ground_at[:, 1]].float()
@@ -152,224 +159,114 @@ class Pretrainer:
         )
         s = self.settings
         loss = answer + s.ground_weight * 4 * ground + s.patch_weight * (0.3 * kind + 0.3 * color + place)
-        parts = {
-            "answer": answer.item(),
-            "ground": ground.item(),
-            "kind": kind.item(),
-            "color": color.item(),
-            "place": place.item(),
-            "accuracy": ((logits[asked] > 0) == (batch.answers[asked] > 0)).float().mean().item(),
+        parts = {"answer": answer, "ground": ground, "kind": kind, "color": color, "place": place}
+        right = (logits[asked] > 0) == (batch.answers[asked] > 0)
+        log = {name: float(value) for name, value in parts.items()} | {
+            "accuracy": float(right.float().mean())
         }
-        return loss, parts, logits.detach()
+        return loss, log, logits.detach()
 
     def step(self, batch: Batch, rate: float) -> dict[str, float]:
         """Take one optimizer step at `rate` times the peak learning rate."""
         self.model.train()
-        loss, parts, _ = self.losses(batch)
+        loss, log, _ = self.losses(batch)
         loss.backward()
-        parts["norm"] = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
+        log["norm"] = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.lr * rate
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        decay = self.settings.ema
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
-                self.average[name].lerp_(parameter, 1 - decay)
-        return parts
+                self.average[name].lerp_(parameter, 1 - self.settings.ema)
+        return log
 
+    def save(self, path: Path, step: int) -> None:
+        """Write everything that a resumed run needs."""
+        entries = [optimizer_entries(optimizer, self.names) for optimizer in self.optimizers]
+        weights = {name: parameter.detach() for parameter, name in self.names.items()}
+        facts = {"settings": asdict(self.settings)}
+        save_state(path, TrainingState(step, weights, self.average, entries[0] | entries[1], facts))
 
-class BatchMaker:
-    """Turns cached scenes and sampled questions into tensors."""
+    def load(self, path: Path) -> int:
+        """Go on from `save`; returns the number of steps taken.
 
-    def __init__(self, cache: SceneCache, tokenizer: PreTrainedTokenizerFast, sampler: QuestionSampler):
-        self.cache = cache
-        self.tokenizer = tokenizer
-        self.sampler = sampler
-        self._ids: dict[str, list[int]] = {}
-        self.special = {t: tokenizer.convert_tokens_to_ids(t) for t in ("<|im_start|>", "<|im_end|>")}
-        self.image_token = tokenizer.convert_tokens_to_ids("<|image_pad|>")
-        self.vision = [tokenizer.convert_tokens_to_ids(t) for t in ("<|vision_start|>", "<|vision_end|>")]
-
-    def encode(self, text: str) -> list[int]:
-        """Return token ids; texts recur, so they are kept."""
-        if text not in self._ids:
-            self._ids[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"]  # pyright: ignore
-        return self._ids[text]
-
-    def branch(self, question: Question, *, statement: bool) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return the ids and, for each named object, the place of its last token."""
-        ids = list(self.encode("\n")) if statement else []
-        places: list[tuple[int, int]] = []
-        for piece, index in question.statement if statement else question.question:
-            ids.extend(self.encode(piece))
-            if index is not None:
-                places.append((index, len(ids) - 1))
-        ids.append(self.special["<|im_end|>" if statement else "<|im_start|>"])
-        return ids, places
-
-    def make(self, indices: np.ndarray, rng: np.random.Generator, *, prompt_first: bool, questions: int) -> Batch:
-        """Return a batch for the scenes at `indices`."""
-        cache = self.cache
-        picked = cache.read(indices)
-        flip = rng.random(len(indices)) < 0.5
-        picked = picked.mirrored(flip)
-        rows: list[Row] = []
-        answers = np.full((len(indices), questions), -1, dtype=np.int64)
-        families = np.zeros_like(answers)
-        ground_at: list[tuple[int, int]] = []
-        ground_target: list[np.ndarray] = []
-        side = GRID // 2
-        image = [self.vision[0], *[self.image_token] * side**2, self.vision[1]]
-        for i in range(len(indices)):
-            asked = self.sampler.sample(picked, i, questions, rng)
-            prefix = image
-            if prompt_first:
-                prompt = self.sampler.prompt(picked, i, rng)
-                prefix = [*self.encode("Prompt: "), *self.encode(prompt), *self.encode("\nImage: "), *image]
-            branches: list[list[int]] = []
-            at = len(prefix)
-            for k, question in enumerate(asked):
-                ids, places = self.branch(question, statement=prompt_first)
-                branches.append(ids)
-                answers[i, k], families[i, k] = question.answer, question.family
-                for index, place in places:
-                    if index >= 0:
-                        ground_at.append((i, at + place))
-                        ground_target.append(picked.target(i, index))
-                at += len(ids)
-            rows.append(Row(prefix, (side, side), branches))
-        packed = pack(rows, image_token=self.image_token, pad_token=0)
-        images = torch.from_numpy(picked.images).permute(0, 3, 1, 2).float() / 255
-        images = augment(images, rng)
-        pixels, grid = patchify(
-            images, patch_size=8, merge_size=2, temporal_patch_size=2, mean=[0.5] * 3, std=[0.5] * 3
-        )
-        kind, color, place, known = picked.patch_labels()
-        width = packed.branch_readouts.shape[1]
-        return Batch(
-            packed,
-            pixels,
-            grid,
-            torch.from_numpy(answers[:, :width]),
-            torch.from_numpy(families[:, :width]),
-            torch.tensor(ground_at),
-            torch.from_numpy(np.stack(ground_target)),
-            *(torch.from_numpy(_merge_order(x)) for x in (kind, color, place, known)),
-        )
-
-
-def _merge_order(grid: np.ndarray) -> np.ndarray:
-    """Return `[B, 16, 16, ...]` as `[B, 256, ...]` in the order the patches have: merge block by merge block."""
-    b, h, w = grid.shape[:3]
-    blocks = grid.reshape(b, h // 2, 2, w // 2, 2, *grid.shape[3:])
-    return np.ascontiguousarray(np.swapaxes(blocks, 2, 3)).reshape(b, h * w, *grid.shape[3:])
-
-
-def augment(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Return the images with brightness, contrast and noise changed a little; nothing moves and no hue changes."""
-    b = len(images)
-    gain = torch.from_numpy(rng.uniform(0.85, 1.15, (b, 1, 1, 1)).astype(np.float32))
-    shift = torch.from_numpy(rng.uniform(-0.06, 0.06, (b, 1, 1, 1)).astype(np.float32))
-    noise = torch.from_numpy(rng.uniform(0.0, 0.03, (b, 1, 1, 1)).astype(np.float32))
-    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    return (images * gain + shift + noise * torch.randn(images.shape, generator=generator)).clamp(0, 1)
+        Raises:
+            ValueError: If the state was made with other settings.
+        """
+        state = load_state(path)
+        other = {k: v for k, v in state.facts["settings"].items() if asdict(self.settings)[k] != v}
+        if other:
+            raise ValueError(
+                f"{path} was made with other settings ({other}). Use those, or another output folder."
+            )
+        with torch.no_grad():
+            for parameter, name in self.names.items():
+                parameter.copy_(state.weights[name])
+            for name, value in state.average.items():
+                self.average[name].copy_(value)
+        for optimizer in self.optimizers:
+            restore_optimizer(optimizer, self.names, state.optimizer)
+        return state.step
 
 
 def rate_at(step: int, settings: PretrainSettings) -> float:
-    """Return the share of the peak learning rate: warm-up, plateau, then a linear fall over `cooldown` of the steps."""
+    """Return the share of the peak rate: warm-up, plateau, then a linear fall over the cool-down."""
     fall = settings.steps * settings.cooldown
     return min(1.0, (step + 1) / settings.warmup, max(0.0, (settings.steps - step) / fall))
 
 
-def batches(
-    maker: BatchMaker, settings: PretrainSettings, first: int
-) -> Iterator[Batch]:
-    """Yield the batches of steps `first` and on; each depends on the seed and its step alone."""
-    for step in range(first, settings.steps):
-        rng = np.random.default_rng([settings.seed, step])
-        indices = rng.integers(len(maker.cache), size=settings.batch_size)
-        late = step > settings.steps // 5
-        yield maker.make(
-            indices,
-            rng,
-            prompt_first=late and rng.random() < settings.prompt_first,
-            questions=settings.questions,
-        )
-
-
 class _Stream(torch.utils.data.IterableDataset[Batch]):
+    """The batches from step `first` on; each depends on the seed and its step alone."""
+
     def __init__(self, maker: BatchMaker, settings: PretrainSettings, first: int):
         self.maker, self.settings, self.first = maker, settings, first
 
     def __iter__(self) -> Iterator[Batch]:
         torch.set_num_threads(1)
-        return batches(self.maker, self.settings, self.first)
+        s = self.settings
+        for step in range(self.first, s.steps):
+            rng = np.random.default_rng([s.seed, step])
+            indices = rng.integers(len(self.maker.cache), size=s.batch_size)
+            prompt_first = step > s.steps // 5 and rng.random() < s.prompt_first
+            yield self.maker.make(indices, rng, prompt_first=prompt_first, questions=s.questions)
 
 
 @torch.no_grad()
-def evaluate(trainer: Pretrainer, made: list[Batch], names: list[str]) -> dict[str, float]:
-    """Return the accuracy over held-out questions, overall and by family, of the averaged weights."""
-    live = {k: v.detach().clone() for k, v in trainer.model.named_parameters()}
+def evaluate(trainer: Pretrainer, batches: list[Batch], families: tuple[str, ...]) -> dict[str, float]:
+    """Return the averaged weights' share of right answers, by relation family and of "all"."""
+    live = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
     trainer.model.load_state_dict(trainer.average, strict=False)
     trainer.model.eval()
     right: dict[str, list[bool]] = {}
-    for batch in made:
+    for batch in batches:
         _, _, logits = trainer.losses(batch)
-        for family, answer, logit in zip(
-            batch.families.view(-1).tolist(), batch.answers.view(-1).tolist(), logits.view(-1).tolist(), strict=True
-        ):
-            if answer >= 0:
-                right.setdefault(names[family], []).append((logit > 0) == bool(answer))
+        asked = batch.answers >= 0
+        hits = (logits > 0) == (batch.answers > 0)
+        for family, hit in zip(batch.families[asked].tolist(), hits[asked].tolist(), strict=True):
+            right.setdefault(families[family], []).append(hit)
     trainer.model.load_state_dict(live, strict=False)
     table = {name: float(np.mean(hits)) for name, hits in sorted(right.items())}
     table["all"] = float(np.mean([hit for hits in right.values() for hit in hits]))
     return table
 
 
-def save_state(trainer: Pretrainer, step: int, folder: Path) -> None:
-    """Write everything a resumed run needs, by rename."""
-    tensors = {f"model.{k}": v for k, v in trainer.model.named_parameters()}
-    tensors |= {f"heads.{k}": v for k, v in trainer.heads.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in trainer.average.items()}
-    for n, optimizer in enumerate(trainer.optimizers):
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer{n}.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
-    with atomic_path(folder / "state.safetensors") as temporary:
-        save_file({k: v.detach().contiguous() for k, v in tensors.items()}, temporary, {"step": str(step)})
+def run(settings: PretrainSettings) -> dict[str, Any]:
+    """Render what is missing, train, and save the backbone; goes on from the output folder's state.
 
-
-def load_state(trainer: Pretrainer, folder: Path) -> int:
-    """Continue from `save_state`; returns the next step."""
-    from safetensors import safe_open
-
-    file = folder / "state.safetensors"
-    tensors = load_file(file)
-    trainer.model.load_state_dict(
-        {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, strict=False
-    )
-    trainer.heads.load_state_dict(
-        {k.removeprefix("heads."): v for k, v in tensors.items() if k.startswith("heads.")}
-    )
-    for key in trainer.average:
-        trainer.average[key].copy_(tensors[f"average.{key}"])
-    for n, optimizer in enumerate(trainer.optimizers):
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith(f"optimizer{n}."):
-                _, index, name = key.split(".", 2)
-                states.setdefault(int(index), {})[name] = value
-        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
-    with safe_open(file, framework="pt") as reader:
-        return int(reader.metadata()["step"])
-
-
-def run(settings: PretrainSettings) -> None:
-    """Train, log, save; continues from the output folder if a state is there."""
+    Returns:
+        What is also written beside the weights: settings, data hash, machine, time and held-out accuracy.
+    """
     out = Path(settings.output)
     out.mkdir(parents=True, exist_ok=True)
-    train, held_out = SceneCache(settings.cache, "train"), SceneCache(settings.cache, "validation")
+    build_cache(
+        settings.cache,
+        {"train": settings.train_shards, "validation": settings.validation_shards},
+        processes=settings.processes,
+    )
+    train = SceneCache(settings.cache, "train", settings.train_shards)
+    held_out = SceneCache(settings.cache, "validation", settings.validation_shards)
     sampler = QuestionSampler(held_out_family=settings.held_out_family)
     if (out / "tokenizer.json").is_file():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
@@ -377,9 +274,8 @@ def run(settings: PretrainSettings) -> None:
         tokenizer = train_tokenizer(sampler.corpus(), vocab_size=settings.vocab_size)
         tokenizer.save_pretrained(out)
     trainer = Pretrainer(settings, tokenizer)
-    first = load_state(trainer, out) if (out / "state.safetensors").is_file() else 0
-    maker = BatchMaker(train, tokenizer, sampler)
-    judge = BatchMaker(held_out, tokenizer, sampler)
+    first = trainer.load(out / STATE_FILE) if (out / STATE_FILE).is_file() else 0
+    maker, judge = (BatchMaker(cache, tokenizer, sampler) for cache in (train, held_out))
     rng = np.random.default_rng(settings.seed + 1)
     held = [
         judge.make(np.arange(n, n + 48) % len(held_out), rng, prompt_first=n % 96 > 0, questions=14)
@@ -389,34 +285,30 @@ def run(settings: PretrainSettings) -> None:
         _Stream(maker, settings, first), batch_size=None, num_workers=1, prefetch_factor=4
     )
     begin = time.monotonic()
+    table: dict[str, float] = {}
+    bar = tqdm(loader, initial=first, total=settings.steps, desc="pretraining")
     with (out / "metrics.jsonl").open("a", encoding="utf-8") as log:
-        for step, batch in enumerate(loader, start=first):
-            parts = trainer.step(batch, rate_at(step, settings))
-            done = step + 1
+        for done, batch in enumerate(bar, start=first + 1):
+            line: dict[str, Any] = trainer.step(batch, rate_at(done - 1, settings))
             if done % 20 == 0:
-                parts |= {"step": done, "seconds": round(time.monotonic() - begin, 1)}
-                log.write(json.dumps(parts) + "\n")
-                log.flush()
+                line |= {"step": done, "seconds": round(time.monotonic() - begin, 1)}
+                log.write(json.dumps(line) + "\n")
+                bar.set_postfix(answer=f"{line['answer']:.3f}", accuracy=f"{line['accuracy']:.3f}")
             if done % settings.save_every == 0 or done == settings.steps:
                 table = evaluate(trainer, held, sampler.families)
                 log.write(json.dumps({"step": done, "held_out": table}) + "\n")
-                log.flush()
-                save_state(trainer, done, out)
+                trainer.save(out / STATE_FILE, done)
+            log.flush()
+    if not table:
+        table = evaluate(trainer, held, sampler.families)
     trainer.model.load_state_dict(trainer.average, strict=False)
     save_backbone(trainer.model.half(), tokenizer, out / "backbone")
-
-
-def main() -> None:
-    """Read the settings from a TOML recipe or the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, field in PretrainSettings.__dataclass_fields__.items():
-        kind = {"int": int, "float": float}.get(str(field.type), str)
-        required = name in ("cache", "output")
-        parser.add_argument(f"--{name}", type=kind, required=required, default=None if required else field.default)
-    settings = PretrainSettings(**vars(parser.parse_args()))
-    assert math.isfinite(settings.lr)
-    run(settings)
-
-
-if __name__ == "__main__":
-    main()
+    facts: dict[str, Any] = {
+        "settings": {k: v for k, v in asdict(settings).items() if k not in ("cache", "output", "processes")},
+        "renderer": RENDERER_VERSION,
+        "data_sha256": train.digest,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}",
+        "held_out_questions": {k: round(v, 4) for k, v in table.items()},
+    }
+    write_text(out / "backbone" / "pretraining.json", json.dumps(facts, indent=2) + "\n")
+    return facts

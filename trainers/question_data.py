@@ -186,7 +186,7 @@ class QuestionSampler:
         return ". ".join(text[0].upper() + text[1:] for text in texts) + "."
 
     def corpus(self) -> Iterator[str]:
-        """Yield texts for the tokenizer: captions in the training wordings, and every relation of every kind."""
+        """Yield texts for the tokenizer: captions in the training wordings, every relation of every kind."""
         rng = Random(0)
         for first in range(0, 1024, 64):
             batch = sample_scenes(range(first, first + 64), size=32, supersample=1)

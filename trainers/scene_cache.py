@@ -1,4 +1,4 @@
-"""Rendered scenes on disk, ready to be asked about: pictures, patch labels, boxes and everything true or false.
+"""Rendered scenes on disk, ready to be asked about: pictures, patch labels, boxes, all that is true or false.
 
 A cache is a folder of safetensors shards. A shard depends on the seed, its number and the renderer's version
 alone, so any number of processes may make different shards, and a killed build goes on where it stopped.
@@ -8,10 +8,10 @@ Shapes: N scenes, M objects (padded), P = M + 2 participants (the last two are t
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
+import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.numpy import load_file, save_file
+from tqdm import tqdm
 
 from spatial_core.atomic_files import atomic_path
 from spatial_core.scenes.closure import BINARY, PLACES
@@ -89,7 +90,7 @@ class CachedScenes:
         )
 
     def patch_labels(self) -> tuple[Any, Any, Any, Any]:
-        """Return kind `[N, 16, 16]`, colour, place `[N, 16, 16, 3]` (offset to the centre, log distance), known."""
+        """Return kind, colour `[N, 16, 16]`, offset to the centre with log distance `[..., 3]`, known."""
         scene = np.arange(len(self.images))[:, None, None]
         index = self.patches.astype(np.int64)
         known = index >= 0
@@ -161,17 +162,27 @@ def pack_scenes(scenes: Sequence[Any], rendering: Any, closures: Sequence[Any]) 
 
 
 class SceneCache:
-    """Read access to one split; shards stay in memory once read."""
+    """Read access to one split; everything stays in memory.
 
-    def __init__(self, folder: str | Path, split: str):
-        files = sorted(Path(folder, split).glob("scenes-*.safetensors"))
-        if not files:
-            raise ValueError(
-                f"{folder}/{split} must hold scene shards, but holds none. Make them with build_shards."
-            )
-        parts = [load_file(file) for file in files]
+    Attributes:
+        digest: sha256 over the shards' contents.
+    """
+
+    def __init__(self, folder: str | Path, split: str, shards: int, *, seed: int = 0):
+        """Read the first `shards` shards.
+
+        Raises:
+            FileNotFoundError: If a shard is missing; `build_cache` makes it.
+        """
+        parts: list[dict[str, npt.NDArray[Any]]] = []
+        digest = hashlib.sha256()
+        for number in range(shards):
+            arrays = load_file(_shard(folder, split, number, seed))
+            for name in _FIELDS:
+                digest.update(arrays[name].data)
+            parts.append(arrays)
         self._arrays = {name: np.concatenate([part[name] for part in parts]) for name in _FIELDS}
-        self.digest = hashlib.sha256("".join(file.name for file in files).encode()).hexdigest()
+        self.digest = digest.hexdigest()
 
     def __len__(self) -> int:
         """Return the number of scenes."""
@@ -182,13 +193,15 @@ class SceneCache:
         return CachedScenes(**{name: self._arrays[name][indices] for name in _FIELDS})
 
 
+def _shard(folder: str | Path, split: str, number: int, seed: int) -> Path:
+    return Path(folder, split, f"scenes-{seed}-{number:05d}-v{RENDERER_VERSION}.safetensors")
+
+
 def build_shard(folder: str | Path, split: str, number: int, seed: int) -> float:
-    """Make one shard of `SHARD` accepted scenes unless it exists; return the acceptance rate."""
+    """Make one shard of `SHARD` accepted scenes; return the acceptance rate."""
     from spatial_core.scenes.sampling import sample_scenes
 
-    path = Path(folder, split, f"scenes-{seed}-{number:05d}-v{RENDERER_VERSION}.safetensors")
-    if path.is_file():
-        return 1.0
+    path = _shard(folder, split, number, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     parts: list[CachedScenes] = []
     kept = tried = 0
@@ -209,23 +222,21 @@ def build_shard(folder: str | Path, split: str, number: int, seed: int) -> float
     return kept / tried
 
 
-def main() -> None:
-    """Build the shards whose number leaves the remainder `--worker` after division by `--workers`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder")
-    parser.add_argument("--shards", type=int, default=80)
-    parser.add_argument("--validation", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--worker", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    jobs = [("validation", n) for n in range(asked.validation)] + [("train", n) for n in range(asked.shards)]
-    for split, number in jobs[asked.worker :: asked.workers]:
-        rate = build_shard(asked.folder, split, number, asked.seed)
-        with Path(asked.folder, "progress.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"split": split, "shard": number, "acceptance": round(rate, 3)}) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def build_cache(folder: str | Path, shards: dict[str, int], *, seed: int = 0, processes: int = 1) -> None:
+    """Make the shards that are missing: `shards[split]` for each split."""
+    missing = [
+        (split, number)
+        for split, count in shards.items()
+        for number in range(count)
+        if not _shard(folder, split, number, seed).is_file()
+    ]
+    if not missing:
+        return
+    # A forked process would inherit torch's thread pool in an unusable state.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        jobs = [pool.submit(build_shard, folder, split, number, seed) for split, number in missing]
+        for job in tqdm(as_completed(jobs), total=len(jobs), desc=f"rendering {SHARD} scenes a shard"):
+            job.result()

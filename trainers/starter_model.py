@@ -1,4 +1,4 @@
-"""The starter's backbone from scratch: a small Qwen2.5-VL and a byte-level tokenizer with Qwen's special tokens.
+"""The starter's backbone from scratch: a small Qwen2.5-VL, and a byte-level tokenizer with its tokens.
 
 It is the class and the code path of the 7B model at a size that trains on a CPU: 128-pixel images become
 16 x 16 patches and 64 merged tokens; three of its five vision blocks attend to the whole picture.
@@ -26,8 +26,10 @@ SPECIAL_TOKENS = (
 # Picture first, then the question, then one position to answer at: the order of public Qwen checkpoints.
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}"
-    "{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' %}"
-    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}"
+    "<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}"
 )
 IMAGE_SIZE = 128
