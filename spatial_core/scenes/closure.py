@@ -65,7 +65,7 @@ PLACES: tuple[str, ...] = (
 _BLOCKS = {"cube", "cylinder", "book", "plate", "box"}
 """What people call stacked when one is on another; a hat on a chair is just on it."""
 
-_BY_STATE = {"on", "under", "inside", "stacked_on", "leaning_against", "hanging_on"}
+BY_STATE = {"on", "under", "inside", "stacked_on", "leaning_against", "hanging_on"}
 """Relations that who holds whom decides, exactly."""
 
 FAMILIES: tuple[str, ...] = (*BINARY, "between", *PLACES)
@@ -530,7 +530,7 @@ class _Rules:
             if name in ("stacked_on", "hidden_by", "larger_than", "smaller_than", "inside"):
                 allowed = w.thing[:, :, None] & w.thing[:, None, :] & things
             block = np.where(allowed, state[:, :, :n], AMBIGUOUS).astype(np.int8)
-            if name not in _BY_STATE:
+            if name not in BY_STATE:
                 block = self._agreed(name, block)
             result[r, :, :n, :n] = block
             if width > n and name in ("on", "leaning_against", "hanging_on"):

@@ -15,10 +15,11 @@ from typing import Literal
 
 import torch
 
+from spatial_core.geometry import judge
 from spatial_core.language.relations import RELATIONS
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.scenes.captions import Caption, Mode, plan_caption, write
-from spatial_core.scenes.closure import FALSE, FAMILIES, TRUE, Closure, Statement
+from spatial_core.scenes.closure import BY_STATE, FALSE, FAMILIES, TRUE, Closure, Statement
 from spatial_core.scenes.layout import restyle as restyle_scene
 from spatial_core.scenes.layout import sample_layout
 from spatial_core.scenes.renderer import Rendering, render
@@ -46,6 +47,8 @@ _DRAFTS = 4
 """Twins drawn per attempt and seed, of which the first promising one is rendered."""
 
 _AIMED_ATTEMPTS = 15
+_EASE_AFTER = 4
+_EASE_EDITS_AFTER = 40
 _MAX_ATTEMPTS = 150
 
 
@@ -134,6 +137,7 @@ class _Wish:
     wordings: Wordings
     mode: Mode | None
     focus: str | None
+    exclude: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,7 @@ def sample_pair(
     wordings: Wordings = "train",
     mode: Mode | None = None,
     focus: str | Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
     size: int = 128,
 ) -> ScenePair:
     """Return the pair of one seed; arguments as in `sample_pairs`."""
@@ -167,6 +172,7 @@ def sample_pair(
         wordings=wordings,
         mode=mode,
         focus=focus,
+        exclude=exclude,
         size=size,
     ).pairs[0]
 
@@ -181,6 +187,7 @@ def sample_pairs(
     wordings: Wordings = "train",
     mode: Mode | None = None,
     focus: str | Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
     size: int = 128,
     device: torch.device | str = "cpu",
     supersample: int = 2,
@@ -191,6 +198,8 @@ def sample_pairs(
         seeds: Any integers; one seed gives unrelated scenes in different splits.
         num_edits: Differences between a prompt and its twin: 1, 2 or 3, or several to draw from.
         num_relations: Relations per prompt: a number, or weights by number; the paper's histogram where None.
+            Where scenes do not have so much to say, as in a split of few combinations, fewer, but never less
+            than the smallest number.
         restyle: False: only the edited things differ between the pictures. True: the camera shakes, and
             light, colours of walls and furniture, background and clutter are drawn anew. None: either, by a
             coin.
@@ -198,12 +207,13 @@ def sample_pairs(
         wordings: Which paraphrases prompts use.
         mode: Which kind of prompt; drawn where None.
         focus: A relation that an edit must start from or lead to, or several to draw from.
+        exclude: Relations that no prompt states.
         size: Side of the pictures in pixels.
         device: Where to render.
         supersample: Samples per pixel side.
 
     Raises:
-        ValueError: If a number of edits or relations is out of range, or `focus` is no family.
+        ValueError: If a number of edits or relations is out of range, or `focus` or `exclude` is no family.
         RuntimeError: If a seed gave no pair within the allowed attempts, which only odd requests run into.
     """
     edits = (num_edits,) if isinstance(num_edits, int) else tuple(num_edits)
@@ -215,8 +225,10 @@ def sample_pairs(
             f"num_relations must lie between num_edits ({max(edits)}) and 12; got {sorted(histogram)}."
         )
     focuses = (focus,) if isinstance(focus, str) else tuple(focus or ())
-    if not set(focuses) <= set(FAMILIES):
-        raise ValueError(f"focus must name relations of FAMILIES; got {focus!r}.")
+    if not {*focuses, *exclude} <= set(FAMILIES) or set(focuses) & set(exclude):
+        raise ValueError(
+            f"focus and exclude must name different relations of FAMILIES; got {focus!r} and {exclude!r}."
+        )
     found: dict[int, tuple[ScenePair, Rendering, Rendering]] = {}
     tried = 0
     for attempt in range(_MAX_ATTEMPTS):
@@ -229,13 +241,16 @@ def sample_pairs(
             own = Random(f"wish|{split}|{seeds[k]}")
             wishes.append(
                 _Wish(
-                    num_edits=own.choice(edits),
-                    num_relations=draw_count(own, histogram),
+                    num_edits=own.choice(edits) if attempt < _EASE_EDITS_AFTER else min(edits),
+                    num_relations=_eased(
+                        draw_count(own, histogram), attempt, least=max(max(edits), min(histogram))
+                    ),
                     restyle=own.random() < 0.5 if restyle is None else restyle,
                     split=split,
                     wordings=wordings,
                     mode=mode,
                     focus=own.choice(focuses) if focuses else _soft_focus(own, attempt),
+                    exclude=frozenset(exclude),
                 )
             )
         rngs = [Random(f"{split}|{seeds[k]}|{attempt}") for k in open_]
@@ -278,6 +293,40 @@ def sample_pairs(
     )
 
 
+def edit_margins(batch: PairBatch) -> list[float]:
+    """Return how far each pair's edits are from being close to call.
+
+    The number is the smallest absolute margin of `geometry.judge` over the edited relations and their altered
+    forms, each in its own picture; 1 where none of them is a matter of degree (what is on or in what).
+    """
+    found: list[float] = []
+    size = batch.rendering.images.shape[-1]
+    for row, pair in enumerate(batch.pairs):
+        least = 1.0
+        for edit in pair.edits:
+            sides = (
+                (edit.before, batch.rendering, pair.scene),
+                (edit.after, batch.rendering_rejected, pair.scene_rejected),
+            )
+            for statements, rendering, scene in sides:
+                for s in statements:
+                    if s.relation in BY_STATE:
+                        continue
+                    index = [s.subject, *s.objects]
+                    things = [i for i, o in enumerate(scene.objects) if o.named]
+                    far = rendering.distances[row].double().cpu()
+                    verdict = judge(
+                        s.relation,
+                        rendering.full_boxes[row, index].double().cpu()[None],
+                        distances=far[index][None],
+                        image_size=(size, size),
+                        distance_range=torch.stack([far[things].min(), far[things].max()])[None],
+                    )
+                    least = min(least, abs(float(verdict.margin)))
+        found.append(least)
+    return found
+
+
 def _stack(parts: Sequence[Rendering]) -> Rendering:
     """Join renderings of one row, padding to the largest number of objects."""
     most = max((p.boxes.shape[1] for p in parts), default=0)
@@ -296,6 +345,11 @@ def _stack(parts: Sequence[Rendering]) -> Rendering:
         distances=torch.cat([padded(p.distances) for p in parts]),
         centers=torch.cat([padded(p.centers) for p in parts]),
     )
+
+
+def _eased(count: int, attempt: int, *, least: int) -> int:
+    """Return fewer relations than wished for after many attempts: some scenes have no more to say."""
+    return max(least, count - attempt // _EASE_AFTER)
 
 
 def _soft_focus(rng: Random, attempt: int) -> str | None:
@@ -341,6 +395,8 @@ def _content(
     kinds = kinds_of(scene)
 
     def allowed(statement: Statement) -> bool:
+        if statement.relation in wish.exclude:
+            return False
         return wish.split is None or statement_split(kinds, statement) == wish.split
 
     true_first = [s for s in first.statements(TRUE) if allowed(s)]

@@ -145,7 +145,7 @@ def test_larger_needs_world_and_picture():
 
 
 def test_inverses_agree_and_contraries_exclude_each_other():
-    """In every scene, for every pair; `on` and `under` are no exact inverses: a table is above what is under it."""
+    """In every scene, for every pair; `on` and `under` are none: a table is above what is under it."""
     found = estimated_closures([sample_layout(seed) for seed in range(120)])
     exact = [n for n in BINARY if RELATIONS[n].inverse in BINARY and n not in ("on", "under", "stacked_on")]
     for c in found:

@@ -8,7 +8,7 @@ import torch
 
 from spatial_core.scenes.closure import FALSE, TRUE, Statement
 from spatial_core.scenes.objects import OBJECT_KINDS
-from spatial_core.scenes.pairs import sample_pair, sample_pairs
+from spatial_core.scenes.pairs import edit_margins, sample_pair, sample_pairs
 from spatial_core.scenes.scene import Scene
 from spatial_core.scenes.splits import SPLITS, kinds_of, split_of, statement_split
 from spatial_core.scenes.statements import SHORT_HISTOGRAM
@@ -111,6 +111,19 @@ def test_chosen_and_rejected_are_exchangeable():
     assert abs(long - short) <= 4 * (long + short) ** 0.5
 
 
+def test_excluded_relations_are_never_stated():
+    for pair in sample_pairs(range(3), exclude=("left_of", "right_of"), size=SIZE).pairs:
+        stated = {s.relation for c in (pair.caption, pair.caption_rejected) for s in c.statements}
+        assert not stated & {"left_of", "right_of"}
+
+
+def test_margins_of_edits_lie_outside_the_dead_zone():
+    margins = edit_margins(BATCH)
+    assert len(margins) == len(BATCH.pairs)
+    assert all(0.1 <= m <= 1 for m in margins)
+    assert min(margins) < 0.5 < max(margins)
+
+
 def test_splits_share_no_combination():
     stated = {}
     for split in SPLITS:
@@ -159,6 +172,7 @@ def test_shares_of_the_splits():
         {"num_edits": 3, "num_relations": 2},
         {"num_relations": 30},
         {"focus": "sideways"},
+        {"focus": "on", "exclude": ("on",)},
     ],
 )
 def test_odd_requests_are_refused(bad):
