@@ -531,7 +531,10 @@ class _Rules:
                 allowed = w.thing[:, :, None] & w.thing[:, None, :] & things
             block = np.where(allowed, state[:, :, :n], AMBIGUOUS).astype(np.int8)
             if name not in BY_STATE:
-                block = self._agreed(name, block)
+                seen = self._agreed(name, block)
+                # Of a table the picture shows a large box with much else before it: the world decides.
+                exact = (name in ("in_front_of", "behind")) & ~w.thing[:, None, :]
+                block = np.where(exact, block, seen)
             result[r, :, :n, :n] = block
             if width > n and name in ("on", "leaning_against", "hanging_on"):
                 ends = slice(n, n + 1) if name != "on" else slice(n + 1, n + 2)

@@ -185,7 +185,7 @@ def test_statements_and_states_agree():
 
 
 def test_every_family_occurs_and_most_layouts_are_accepted():
-    batch = sample_scenes(range(90), size=96)
+    batch = sample_scenes(range(70), size=96)
     assert len(batch.scenes) / batch.num_tried >= 0.6  # the bar is .3
     seen = {s.relation for c in batch.closures for s in c.statements(TRUE)}
     assert seen == set(FAMILIES)

@@ -10,11 +10,11 @@ from spatial_core.scenes.closure import FALSE, TRUE, Statement
 from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.pairs import edit_margins, sample_pair, sample_pairs
 from spatial_core.scenes.scene import Scene
-from spatial_core.scenes.splits import SPLITS, kinds_of, split_of, statement_split
+from spatial_core.scenes.splits import kinds_of, split_of, statement_split
 from spatial_core.scenes.statements import SHORT_HISTOGRAM
 
 SIZE = 64
-BATCH = sample_pairs(range(48), size=SIZE)
+BATCH = sample_pairs(range(32), size=SIZE)
 
 
 def named(scene: Scene):
@@ -71,12 +71,12 @@ def test_rows_of_the_rendering_belong_to_the_pairs():
     again = sample_pairs([11], size=SIZE)
     assert torch.equal(again.rendering.images[0], BATCH.rendering.images[11])
     assert torch.equal(again.rendering_rejected.images[0], BATCH.rendering_rejected.images[11])
-    assert BATCH.rendering.images.shape == (48, 3, SIZE, SIZE)
+    assert BATCH.rendering.images.shape == (32, 3, SIZE, SIZE)
     assert not torch.equal(BATCH.rendering.images, BATCH.rendering_rejected.images)
 
 
 def test_without_restyling_only_what_is_edited_moves():
-    for pair in sample_pairs(range(4), num_edits=1, restyle=False, size=SIZE).pairs:
+    for pair in sample_pairs(range(3), num_edits=1, restyle=False, size=SIZE).pairs:
         assert pair.scene.camera == pair.scene_rejected.camera
         assert pair.scene.style == pair.scene_rejected.style
         moved = sum(a != b for a, b in zip(pair.scene.objects, pair.scene_rejected.objects, strict=True))
@@ -84,14 +84,14 @@ def test_without_restyling_only_what_is_edited_moves():
 
 
 def test_with_restyling_the_look_changes():
-    for pair in sample_pairs(range(3), restyle=True, size=SIZE).pairs:
+    for pair in sample_pairs(range(2), num_edits=1, restyle=True, size=SIZE).pairs:
         assert pair.scene.camera != pair.scene_rejected.camera
         assert pair.scene.style != pair.scene_rejected.style
 
 
 def test_a_focus_is_what_the_first_edit_is_about():
     for focus in ("inside", "between", "under"):
-        for pair in sample_pairs(range(3), num_edits=1, focus=focus, size=SIZE).pairs:
+        for pair in sample_pairs(range(2), num_edits=1, num_relations=3, focus=focus, size=SIZE).pairs:
             edit = pair.edits[0]
             assert focus in {s.relation for s in (*edit.before, *edit.after)}
 
@@ -105,14 +105,14 @@ def test_chosen_and_rejected_are_exchangeable():
         a, b = before[relation], after[relation]
         # Four standard deviations of a fair coin.
         assert abs(a - b) <= 4 * (a + b) ** 0.5, relation
-    assert total > 100
+    assert total > 60
     long = sum(len(p.caption.text) > len(p.caption_rejected.text) for p in BATCH.pairs)
     short = sum(len(p.caption.text) < len(p.caption_rejected.text) for p in BATCH.pairs)
     assert abs(long - short) <= 4 * (long + short) ** 0.5
 
 
 def test_excluded_relations_are_never_stated():
-    for pair in sample_pairs(range(3), exclude=("left_of", "right_of"), size=SIZE).pairs:
+    for pair in sample_pairs(range(2), num_edits=1, exclude=("left_of", "right_of"), size=SIZE).pairs:
         stated = {s.relation for c in (pair.caption, pair.caption_rejected) for s in c.statements}
         assert not stated & {"left_of", "right_of"}
 
@@ -124,18 +124,12 @@ def test_margins_of_edits_lie_outside_the_dead_zone():
     assert min(margins) < 0.5 < max(margins)
 
 
-def test_splits_share_no_combination():
-    stated = {}
-    for split in SPLITS:
-        batch = sample_pairs(range(3), num_edits=1, num_relations=1, split=split, size=SIZE)
-        stated[split] = set()
-        for pair in batch.pairs:
+def test_prompts_of_a_split_state_its_combinations_alone():
+    for split in ("train", "test"):
+        for pair in sample_pairs(range(2), num_edits=1, num_relations=2, split=split, size=SIZE).pairs:
             kinds = kinds_of(pair.scene)
-            for s in (*pair.caption.statements, *pair.caption_rejected.statements):
-                assert statement_split(kinds, s) == split
-                stated[split].add((kinds[s.subject], s.relation, tuple(sorted(kinds[o] for o in s.objects))))
-    assert not stated["train"] & stated["test"] and not stated["train"] & stated["validation"]
-    assert not stated["test"] & stated["validation"]
+            stated = (*pair.caption.statements, *pair.caption_rejected.statements)
+            assert {statement_split(kinds, s) for s in stated} == {split}
 
 
 def test_one_fact_has_one_split_however_it_is_put():
