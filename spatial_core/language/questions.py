@@ -75,22 +75,20 @@ def relation_questions(graph: SceneGraph, relation: Relation, *, viewer: bool = 
             object's own. A point of view that the prompt itself gives to an object is always stated.
     """
     kind = RELATIONS[relation.relation]
-    subject = graph.entities[relation.subject]
-    anchors = graph.anchors(relation)
-    name = f"the {subject.describe()}"
+    name, anchors = graph.phrase(relation.subject), graph.anchors(relation)
     viewpoint = _VIEWER if viewer else ""
-    if relation.frame == "object" and relation.objects and relation.objects[0] != PICTURE:
+    if relation.frame == "object" and relation.objects[0] != PICTURE:
         viewpoint = anchors[0]
 
     def ask(relation_name: str, objects: Sequence[str]) -> str:
-        return question(relation_name, name, objects, relation.part, count=subject.count, viewpoint=viewpoint)
+        count = 2 if graph.plural(relation.subject) else 1
+        return question(relation_name, name, objects, relation.part, count=count, viewpoint=viewpoint)
 
     asked = [Question(ask(kind.name, anchors), 1)]
     if kind.inverse is not None and relation.objects[0] != PICTURE:
-        anchor = graph.entities[relation.objects[0]]
-        of_part = f"the {relation.part} of {anchors[0]}" if relation.part else anchors[0]
-        count = 1 if relation.part else anchor.count
-        asked.append(Question(question(kind.inverse, of_part, [name], count=count, viewpoint=viewpoint), 1))
+        anchor = f"the {relation.part} of {anchors[0]}" if relation.part else anchors[0]
+        count = 2 if not relation.part and graph.plural(relation.objects[0]) else 1
+        asked.append(Question(question(kind.inverse, anchor, [name], count=count, viewpoint=viewpoint), 1))
     if kind.name == "between" and len(anchors) > 1 and not relation.part:
         asked.append(Question(ask(kind.name, anchors[::-1]), 1))
     if kind.contrary:

@@ -14,6 +14,11 @@ Span = tuple[int, int]
 PICTURE: Literal["picture"] = "picture"
 """Stands for the picture itself where a relation places something in the frame."""
 
+_DETERMINERS = frozenset(
+    "a an the some any this that these those its his her their our my your "
+    "both all each several many few".split()
+)
+
 
 @dataclass(frozen=True)
 class Entity:
@@ -85,18 +90,41 @@ class SceneGraph:
         """Return the words of the prompt that state `relation`."""
         return self.text[relation.span[0] : relation.span[1]]
 
+    def plural(self, entity: int) -> bool:
+        """Return whether an entity is more than one thing: by its count, or as its first mention says it."""
+        return self.entities[entity].count > 1 or bool(self._plural_mention(entity))
+
+    def _plural_mention(self, entity: int) -> str:
+        """Return the first mention without determiner where it is in the plural ("cats" of a "cat")."""
+        it = self.entities[entity]
+        words = self.text[it.span[0] : it.span[1]].split()
+        while words and words[0].lower() in _DETERMINERS:
+            words = words[1:]
+        heads = [word.strip(",.;:").removesuffix("'s").lower() for word in words]
+        head = it.name.lower().split(" ")[-1]
+        shown = head not in heads and any(word[:1] == head[:1] for word in heads)
+        return " ".join(words) if shown or (it.count > 1 and head in heads) else ""
+
+    def phrase(self, entity: int) -> str:
+        """Return a noun phrase that singles the entity out: "the second red ball", "the arm of the chair"."""
+        it = self.entities[entity]
+        whole = f" of {self.phrase(it.part_of)}" if it.part_of is not None and it.part_of != entity else ""
+        if mention := self._plural_mention(entity):
+            return f"the {mention}{whole}"
+        if it.label.isdigit() or (len(it.label) == 1 and it.label.isupper()):
+            return f"{it.describe()}{whole}"  # "seat B", "frame 2"
+        words = [it.label, *it.attributes, it.name]
+        return f"the {' '.join(word for word in words if word)}{whole}"
+
     def anchors(self, relation: Relation) -> list[str]:
         """Return a noun phrase with its determiner for each object of `relation`."""
-        return [
-            "the picture" if i == PICTURE else f"the {self.entities[i].describe()}" for i in relation.objects
-        ]
+        return ["the picture" if i == PICTURE else self.phrase(i) for i in relation.objects]
 
     def clause(self, relation: Relation) -> str:
         """Return the relation as one unambiguous statement: "the red ball is to the left of the blue cup"."""
-        subject = self.entities[relation.subject]
-        anchors = self.anchors(relation)
-        predicate = RELATIONS[relation.relation].predicate(anchors, relation.part)
-        return f"the {subject.describe()} {'is' if subject.count == 1 else 'are'} {predicate}"
+        predicate = RELATIONS[relation.relation].predicate(self.anchors(relation), relation.part)
+        verb = "are" if self.plural(relation.subject) else "is"
+        return f"{self.phrase(relation.subject)} {verb} {predicate}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stable JSON form that `spatial parse --json` prints."""

@@ -18,6 +18,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from spatial_core.backbones import load_backbone
 from spatial_core.images import patchify, resize, smart_size
+from spatial_core.language.parser import parse_prompt
 from spatial_core.language.questions import Question, question, relation_questions
 from spatial_core.language.relations import RELATIONS
 from spatial_core.language.scene_graph import Entity, Relation, SceneGraph
@@ -383,6 +384,23 @@ def test_points_of_view() -> None:
         "From the table's point of view, is the table in front of the red ball?",
         "From the table's point of view, is the red ball in front of the table?",
     ]
+
+
+def test_noun_phrases_of_real_prompts() -> None:
+    """Plurals as they were written, labels and ordinals in their places, parts with their wholes."""
+    for prompt, asked in {
+        "three mice are left of several dogs": ["three mice", "dogs", "Are"],
+        "The cats are behind a mug.": ["cats", "mug", "Are"],
+        "The second chair is behind the third table.": ["second chair", "third table", "Is"],
+        "a red ball under the table's left leg": ["red ball", "left leg of the table", "Is"],
+    }.items():
+        graph = parse_prompt(prompt)
+        subject, anchor, verb = asked
+        assert graph.phrase(graph.relations[0].subject) == f"the {subject}"
+        assert graph.anchors(graph.relations[0]) == [f"the {anchor}"]
+        assert relation_questions(graph, graph.relations[0])[0].text.startswith(f"{verb} the {subject}")
+    graph = parse_prompt("Seat B is left of seat C")
+    assert graph.clause(graph.relations[0]) == "seat B is to the left of seat C"
 
 
 def test_questions_with_parts() -> None:
