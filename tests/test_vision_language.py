@@ -230,3 +230,16 @@ def test_any_string_can_be_encoded() -> None:
     for text in ("\x00\x1b[2J\u202e", "\ud800 lone surrogate", "\U0001f534 \u7403"):
         ids = encode_text(tokenizer, text, special=False)
         assert tokenizer.decode(ids) == text.encode("utf-8", "replace").decode("utf-8")
+
+
+def test_rows_may_share_an_image(parts: BackboneParts) -> None:
+    """Three rows of two images, the first shown last, equal to three images encoded one by one."""
+    images = noise(size_of(parts, 4, 4), size_of(parts, 3, 5))
+    grids, shown = [(4, 4), (3, 5)], [1, 1, 0]
+    rows = [row(parts, grids[i], branches=[CLAUSES[k]]) for k, i in enumerate(shown)]
+    pixels, grid = patches(parts, images)
+    packed, expected = run(parts, rows, [images[i] for i in shown])
+    with torch.no_grad():
+        hidden = forward_packed(parts.model, packed, pixels, grid, image_of_row=shown)
+    ours, theirs = (gather_readouts(h, packed.branch_readouts) for h in (hidden, expected))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
