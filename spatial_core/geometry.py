@@ -55,11 +55,13 @@ TALL_SURFACE = 0.95
 """The same for a thing that rises well above the other: on a plate seen from above it may end near the lower
 rim, and if it stood before the plate it would end below it."""
 
-CONTACT_DEPTH = 0.4
-"""Things that differ more in relative distance do not touch, where the size of the picture is not known."""
+FARTHER_ON, NEARER_ON, APART_IN = 0.12, 0.45, 0.5
+"""How far a thing may lie behind and before the middle of what it rests on, and from what it is in or under,
+in widths of the larger one. In 600 exact scenes, 90 % of resting things lay between .35 before and .02
+behind, and 99 % of what stood behind another at least .18 behind it."""
 
-DEPTH_SLACK = 0.05
-"""Error of distances, as a relative difference, allowed on top of the sizes of things that touch."""
+DEPTH_SLACK = 0.02
+"""Error of distances, as a relative difference, allowed on top of that."""
 
 IN_LINE = 1.2
 """Sideways offset in mean widths up to which the nearer thing is "in front of" the other: not beside it."""
@@ -566,9 +568,8 @@ def _in_front_of(view: _View) -> Tensor:
     # Nearer but off to the side is where people stop saying "in front of": undecided at best.
     in_line = IN_LINE - (s.x - o.x).abs() / ((s.width + o.width) / 2)
     # What stands on a table is nearer than the table's middle or farther, but not in front of it or behind.
-    resting = torch.maximum(_rests(s, o), _rests(o, s))
-    resting = _least(resting, _over(s, o), _touching(view)).clamp(min=0)
-    return _least(nearer, in_line.clamp(min=0), 1 - 4 * resting)
+    resting = torch.minimum(torch.maximum(_resting(view), _resting(view.exchanged())), _over(s, o))
+    return _least(nearer, in_line.clamp(min=0), 1 - 4 * resting.clamp(min=0))
 
 
 def _hidden_by(view: _View) -> Tensor:
@@ -601,8 +602,12 @@ def _on(view: _View) -> Tensor:
     """The subject rests on the object, or spans above it as a table does above a cat (so that `under`, which
     is this with the participants exchanged, covers both a book under a cup and a cat under a table)."""
     s, o = view.subject, view.object
-    held = torch.maximum(_rests(s, o), _shelters(s, o))
-    return _least(_over(s, o), _touching(view), held).clamp(max=0.5)
+    shelters = torch.minimum(_shelters(s, o), _touching(view, APART_IN, APART_IN))
+    return torch.minimum(_over(s, o), torch.maximum(_resting(view), shelters)).clamp(max=0.5)
+
+
+def _resting(view: _View) -> Tensor:
+    return torch.minimum(_rests(view.subject, view.object), _touching(view, FARTHER_ON, NEARER_ON))
 
 
 def _over(a: _Box, b: _Box) -> Tensor:
@@ -611,13 +616,14 @@ def _over(a: _Box, b: _Box) -> Tensor:
     return 2 * (overlap / torch.minimum(a.width, b.width) - 0.5)
 
 
-def _touching(view: _View) -> Tensor:
-    """Distances do not forbid contact: they differ by no more than half the depth of the larger thing."""
+def _touching(view: _View, farther: float, nearer: float) -> Tensor:
+    """Distances do not forbid contact: the subject is at most so many widths farther or nearer."""
     s, o = view.subject, view.object
-    allowed = torch.full_like(s.left, CONTACT_DEPTH)
-    if view.image_size is not None:
-        allowed = torch.maximum(s.width, o.width) / 2 / max(view.image_size) + DEPTH_SLACK
-    return (1 - _depth_difference(s, o).abs() / allowed).nan_to_num(nan=1.0)
+    # Without the picture's size, things are taken to be large in it, so that little is ruled out.
+    widths = 0.6 if view.image_size is None else torch.maximum(s.width, o.width) / max(view.image_size)
+    difference = _depth_difference(s, o)
+    allowed = torch.where(difference > 0, nearer, farther) * widths + DEPTH_SLACK
+    return (1 - difference.abs() / allowed).nan_to_num(nan=1.0)
 
 
 def _rests(a: _Box, b: _Box) -> Tensor:
@@ -665,7 +671,7 @@ def _inside(view: _View) -> Tensor:
     across = 4 * (width / s.width - 0.75)
     sunk = 4 * (1.1 - (s.bottom - o.top) / o.height)
     smaller = 2 * (1.2 - s.area / o.area)
-    return _least(contained, across, sunk, smaller, _touching(view))
+    return _least(contained, across, sunk, smaller, _touching(view, APART_IN, APART_IN))
 
 
 def _around(view: _View) -> Tensor:

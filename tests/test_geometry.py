@@ -191,6 +191,61 @@ def test_contact_is_ruled_out_by_distance() -> None:
     assert state("inside", apple, bowl, distances=[6.0, 2.0]) == FALSE
 
 
+def test_what_is_behind_does_not_rest_on_what_hides_its_foot() -> None:
+    # One pair of boxes: a bottle on a cube, or farther back and partly behind it.
+    bottle, cube = (50, 20, 60, 52), (40, 48, 70, 78)
+    for distances, expected in (([1.98, 2.0], TRUE), ([2.4, 2.0], FALSE)):
+        assert state("on", bottle, cube, distances=distances, image_size=(128, 128)) == expected
+    assert state("behind", bottle, cube, distances=[2.4, 2.0], image_size=(128, 128)) == TRUE
+    assert state("in_front_of", bottle, cube, distances=[1.9, 2.0], image_size=(128, 128)) == FALSE
+
+
+def test_depth_counts_as_distance_in_sizes() -> None:
+    # Side by side in the picture, each a fifth of it wide: twice as far is five sizes behind.
+    pair = (10, 50, 35, 75), (40, 50, 65, 75)
+    picture = (128, 128)
+    assert state("next_to", *pair, distances=[2.0, 2.1], image_size=picture) == TRUE
+    assert state("next_to", *pair, distances=[2.0, 4.0], image_size=picture) == FALSE
+    assert state("far_from", *pair, distances=[2.0, 4.0], image_size=picture) == TRUE
+    assert state("near", *pair, distances=[2.0, 4.0], image_size=picture) == FALSE
+
+
+def test_a_thing_on_a_plate_seen_from_above() -> None:
+    plate = (32, 70, 67, 87)
+    assert state("on", (36, 60, 62, 84), plate) == TRUE
+    # Before the plate, it ends below it.
+    assert state("on", (36, 66, 62, 90), plate) == FALSE
+
+
+def test_agrees_with_exact_scenes_on_who_holds_whom() -> None:
+    """Boxes and distances against the scene's own record, on layouts whose support is known exactly."""
+    from spatial_core.scenes.closure import BINARY
+    from spatial_core.scenes.layout import sample_layout
+    from spatial_core.scenes.sampling import estimated_closures
+    from spatial_core.scenes.stage import View, make_item
+
+    scenes = [sample_layout(seed) for seed in range(40)]
+    rows: dict[str, list[tuple[list[tuple[float, ...]], list[float], int]]] = {"on": [], "inside": []}
+    for scene, closure in zip(scenes, estimated_closures(scenes), strict=True):
+        view = View(scene.camera)
+        seen = [view.box(make_item(thing)) for thing in scene.objects]
+        for relation, found in rows.items():
+            states = closure.binary[BINARY.index(relation)]
+            found += [
+                ([tuple(seen[i][0]), tuple(seen[j][0])], [seen[i][1], seen[j][1]], int(states[i, j]))
+                for i in range(len(seen))
+                for j in range(len(seen))
+                if i != j and states[i, j] != AMBIGUOUS and min(seen[i][1], seen[j][1]) > 0
+            ]
+    for relation, found in rows.items():
+        boxes, distances, known = (torch.tensor(column) for column in zip(*found, strict=True))
+        judged = judge(relation, boxes, distances=distances, image_size=(1, 1)).state
+        right = (judged[known == TRUE] == TRUE).float().mean()
+        wrong = (judged[known == FALSE] == TRUE).float().mean()
+        assert (known == TRUE).sum() >= 5
+        assert right >= 0.9 and wrong <= 0.03, (relation, right, wrong)
+
+
 def test_foreground_is_relative_to_the_scene() -> None:
     box = (10, 10, 20, 20)
     scene = torch.tensor([[1.0, 5.0]])

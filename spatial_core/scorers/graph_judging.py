@@ -24,6 +24,7 @@ from spatial_core.scorers.matching import (
     candidates,
     choose,
     every_combination,
+    in_its_place,
     options_of,
     phrase,
 )
@@ -90,7 +91,8 @@ class _Judge:
         self.used = _used(graph)
         self.found = {e: candidates(entities[e], picture.detections, asked=picture.asked) for e in self.used}
         self.options: list[list[Option]] = [
-            options_of(entity, self.found.get(place, [])) for place, entity in enumerate(entities)
+            options_of(entity, in_its_place(entity, self.found.get(place, []), picture.detections))
+            for place, entity in enumerate(entities)
         ]
         # A part that was not found on its own is where its whole is: the third of it that its name says.
         self.stands_for = {e: e if self.options[e] else self._whole(e) for e in self.used}
@@ -196,7 +198,10 @@ class _Judge:
         picks = [self.chosen[e] for e in self._distinct(relation)]
         margin = self.margins[row][tuple(pick for pick in picks if pick is not None)]
         verdict = verdicts(torch.tensor([margin], dtype=torch.float64))
-        places = [place for e in self._ids(relation) for place in self.options[e][self.chosen[e] or 0].places]
+        # Each box once: "between two chairs" names the pair twice.
+        places = dict.fromkeys(
+            place for e in self._ids(relation) for place in self.options[e][self.chosen[e] or 0].places
+        )
         return RelationReport(
             relation=relation.relation,
             text=words,

@@ -29,6 +29,15 @@ MAX_OPTIONS = 8
 BEAM = 64
 """Partial choices kept; prompts of up to three entities of four options are searched completely."""
 
+_PLACES = {
+    **dict.fromkeys(("left", "leftmost"), (0, 0.0)),
+    **dict.fromkeys(("right", "rightmost"), (0, 1.0)),
+    **dict.fromkeys(("top", "upper", "uppermost", "topmost"), (1, 0.0)),
+    **dict.fromkeys(("bottom", "lower", "lowest", "lowermost"), (1, 1.0)),
+    **dict.fromkeys(("middle", "center", "centre", "central"), (0, 0.5)),
+}
+"""Words that tell one thing from its twins: the axis (0 across, 1 down), and where along it in [0, 1]."""
+
 SAME_OBJECT_IOU = 0.7
 """Two detections of one kind that overlap more are one physical object under two names."""
 
@@ -98,6 +107,25 @@ def candidates(
         if not any(_same_object(detections[place], detections[other]) for _, other in distinct):
             distinct.append((weight, place))
     return distinct
+
+
+def in_its_place(
+    entity: Entity, found: Sequence[tuple[float, int]], detections: Sequence[Detection]
+) -> list[tuple[float, int]]:
+    """Return the candidates of an entity that its label places among its like: "the left lantern".
+
+    Of the candidates that are sure enough to count, the outermost on that side (the middle one for "middle");
+    all of them if the label is none of place, or there is nothing to choose.
+    """
+    words = set(entity.label.lower().replace("-", " ").split())
+    rules = [rule for word, rule in _PLACES.items() if word in words]
+    sure = [item for item in found if item[0] >= RELATIVE_CONFIDENCE * found[0][0]]
+    if not rules or entity.count > 1 or len(sure) < 2:
+        return list(found)
+    axis, share = rules[0]
+    boxes = {place: detections[place].box for _, place in sure}
+    across = sorted(sure, key=lambda item: boxes[item[1]][axis] + boxes[item[1]][axis + 2])
+    return [across[round(share * (len(across) - 1))]]
 
 
 def options_of(entity: Entity, found: Sequence[tuple[float, int]]) -> list[Option]:

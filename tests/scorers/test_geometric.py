@@ -102,6 +102,16 @@ def test_attributes_tell_things_of_one_kind_apart() -> None:
     assert report(g, Detection("mug", LEFT, 0.9)).reason == "no further blue mug was found"
 
 
+def test_a_thing_named_by_its_place_is_the_one_there() -> None:
+    left = Entity(0, "mug", (0, 3), label="left")
+    g = graph([left, "plate"], ("above", 0, (1,)))
+    mugs = [Detection("mug", (10.0, 60.0, 40.0, 80.0), 0.5), Detection("mug", (80.0, 10.0, 110.0, 30.0), 0.9)]
+    plate = Detection("plate", (70.0, 60.0, 120.0, 80.0), 0.9)
+    # The mug above the plate is the right one; the left one is what the prompt speaks of.
+    assert report(g, *mugs, plate).verdict == "false"
+    assert report(graph(["mug", "plate"], ("above", 0, (1,))), *mugs, plate).verdict == "true"
+
+
 def test_every_one_of_a_counted_thing_must_be_there_and_hold() -> None:
     g = graph([several("mugs", 2), "plate"], ("left_of", 0, (1,)))
     plate = Detection("plate", RIGHT, 0.9)
@@ -121,6 +131,9 @@ def test_between_two_of_a_kind_and_between_two_things() -> None:
     table = Detection("table", RIGHT, 0.9)
     assert report(two, cup, ends[0], table).verdict == "true"
     assert report(two, Detection("cup", (190.0, 40.0, 199.0, 70.0), 0.9), ends[0], table).verdict == "false"
+    both = graph(["cup", several("chairs", 2)], ("between", 0, (1, 1)))
+    assert report(both, cup, *ends).verdict == "true"
+    assert report(both, cup, *ends).boxes == (MIDDLE, LEFT, RIGHT)
     # Between one thing: nothing to decide by.
     one = graph(["cup", "chair"], ("between", 0, (1,)))
     assert report(one, cup, ends[0]).verdict == "ambiguous"
@@ -325,7 +338,7 @@ def test_a_mixed_batch_equals_single_calls() -> None:
 
 def test_a_depth_model_gives_distances_and_the_range_of_the_scene() -> None:
     scorer = GeometricScorer(BrightSpots(), Slope())
-    near_far = picture((4, 4), (14, 4))
+    near_far = picture((4, 4), (12, 4))
     assert scorer.score(near_far, graph(["cat", "dog"], ("in_front_of", 0, (1,)))).satisfied.tolist() == [1.0]
     assert scorer.score(near_far, graph(["cat", "dog"], ("behind", 0, (1,)))).satisfied.tolist() == [0.0]
     far_right = picture((52, 4), (20, 4))
