@@ -84,7 +84,8 @@ def _readme(card: Mapping[str, Any], recipe: RewardRecipe) -> str:
     parts = [
         f"# {recipe.name}\n",
         f"A SpatialScore (arXiv 2602.24233) on `{card['recipe']['model']['backbone']}`: {how}, "
-        f"vision tower {vision}, {card['trained_parameters']:,} trained weights, preference loss `{recipe.loss.preference}`.",
+        f"vision tower {vision}, {card['trained_parameters']:,} trained weights, "
+        f"preference loss `{recipe.loss.preference}`.",
         f"Pairs: {counts}; sha256 of the data `{card['data_sha256']}`; seed {recipe.seed}. The weights are "
         f"those of step {card['kept']['step']} of {recipe.optimizer.steps}, the best on validation pairs. "
         f"Temperatures fitted on validation pairs: {card['temperature']:.3f} between pictures, "

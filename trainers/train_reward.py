@@ -3,8 +3,9 @@
 One forward judges both pictures of every comparison. The loss is the preference loss on the last readout,
 plus cross-entropy on single relations where their truth is known (exact in scenes; the edited relation of a
 pair is false), plus a little centring. Distribution is accelerate's: run `accelerate launch -m
-spatial_core.cli train-reward recipe.toml` for several processes; what a step computes does not depend on their
-number. Sharded engines (FSDP, DeepSpeed) are not used: the adapter of a 7B model fits beside it on one 80 GB device.
+spatial_core.cli train-reward recipe.toml` for several processes; what a step computes does not depend on
+their number. Sharded engines (FSDP, DeepSpeed) are not used: the adapter of a 7B model fits beside it on one
+device of 80 GB.
 
 The same command again goes on from the last checkpoint in the output folder.
 """
@@ -476,8 +477,9 @@ def train_reward(recipe: RewardRecipe) -> dict[str, Any]:
         DistributedType.MULTI_CPU,
     ):
         raise ValueError(
-            f"Reward training runs on one process or by DDP; accelerate says "
-            f"{accelerator.distributed_type.value}. Choose multi-GPU without FSDP or DeepSpeed in `accelerate config`."
+            "Reward training runs on one process or by DDP; accelerate says "
+            f"{accelerator.distributed_type.value}. Choose multi-GPU without FSDP or DeepSpeed in "
+            "`accelerate config`."
         )
     trainer = RewardTrainer(recipe, accelerator)
     accelerator.init_trackers("tensorboard")
