@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from spatial_core.language import lexicon as lx
 from spatial_core.language.noun_phrases import NounPhrase, parse_noun_phrase
-from spatial_core.language.patterns import NON_SPATIAL_IN, NON_SPATIAL_ON, NONE, REQUIRED, TRIGGER_STARTS, VERB_PREPOSITION, Trigger, match_idiom, match_trigger
+from spatial_core.language.patterns import (
+    NON_SPATIAL_IN,
+    NON_SPATIAL_ON,
+    NONE,
+    REQUIRED,
+    TRIGGER_STARTS,
+    VERB_PREPOSITION,
+    Trigger,
+    match_idiom,
+    match_trigger,
+)
 from spatial_core.language.tokens import MARK, WORD, Token
 
 NOUN, VERB, TRIGGER, COMMA, AND, WITH, RELATIVE, BREAK, COLON, END, NOT, THERE, ORDER, WHICH, OTHER = range(
@@ -49,10 +59,12 @@ _ORDERS = {
     ("back", "front"): ("in_front_of", True),
     ("nearest", "farthest"): ("in_front_of", False),
 }
-_MEDIA_ADJECTIVES = frozenset("close-up".split())
 _WITH = frozenset(("with", "featuring", "including"))
-_BREAKS = frozenset(("while", "whereas", "when", "where", "because", "although", "though", "but", "if", "since", "unless",
-                     "until", "after", "before", "so", "whenever", "wherever", "as", "once", "yet"))  # fmt: skip
+_BREAKS = frozenset(
+    "while whereas when where because although though but if since unless until after before so "
+    "whenever wherever as "
+    "once yet".split()
+)
 _JOINERS = {
     "as": ("as", "well", "as"),
     "along": ("along", "with"),
@@ -64,7 +76,12 @@ _JOINERS = {
 
 _SET = frozenset("arrange align line place position set organize organise display lay".split())
 _TOGETHER = {
-    "together": (frozenset("nestle huddle cluster group cuddle press stand sit lean gather bunch stack snuggle".split()), "near"),
+    "together": (
+        frozenset(
+            "nestle huddle cluster group cuddle press stand sit lean gather bunch stack snuggle".split()
+        ),
+        "near",
+    ),
     "horizontally": (_SET, "aligned_with"),
     "vertically": (_SET, "aligned_with"),
 }
@@ -233,10 +250,18 @@ def _next(
     if text in ("with", "to") and i + 2 < n and tokens[i + 2].text in ("other", "another"):
         if tokens[i + 1].text in ("each", "one"):
             return Chunk(OTHER, i, i + 3)
-    if text == "to" and i + 1 < n and tokens[i + 1].tags & lx.BASE and not tokens[i + 1].tags & (
-        lx.PREP | lx.DET | lx.NOUN
+    if (
+        text == "to"
+        and i + 1 < n
+        and tokens[i + 1].tags & lx.BASE
+        and not tokens[i + 1].tags & (lx.PREP | lx.DET | lx.NOUN)
     ):
-        if not (tokens[i + 1].tags & lx.NOUN and i and tokens[i - 1].tags & lx.VERB and tokens[i - 1].lemma == "attach"):
+        if not (
+            tokens[i + 1].tags & lx.NOUN
+            and i
+            and tokens[i - 1].tags & lx.VERB
+            and tokens[i - 1].lemma == "attach"
+        ):
             infinitive = _verb(tokens, i + 1)
             if infinitive is not None:
                 infinitive.first = i
@@ -255,7 +280,9 @@ def _next(
     if text in _TOGETHER and previous is not None and previous.kind == VERB:
         lemmas, relation = _TOGETHER[text]
         if previous.lemma in lemmas:
-            return Chunk(TRIGGER, i, i + 1, trigger=Trigger(i, i + 1, relation, NONE, "together", verbal=True))
+            return Chunk(
+                TRIGGER, i, i + 1, trigger=Trigger(i, i + 1, relation, NONE, "together", verbal=True)
+            )
     if text in _WITH and not (
         text != "with" and tags & lx.ING and previous is not None and previous.kind == VERB
     ):
@@ -294,7 +321,9 @@ def _next(
     if text in ("after", "before", "until", "since"):
         time = parse_noun_phrase(tokens, i + 1)
         if time is not None and not (
-            time.stop < n and tokens[time.stop].tags & (lx.BE | lx.HAVE | lx.AUX | lx.FINITE) and not tokens[time.stop].tags & lx.PREP
+            time.stop < n
+            and tokens[time.stop].tags & (lx.BE | lx.HAVE | lx.AUX | lx.FINITE)
+            and not tokens[time.stop].tags & lx.PREP
         ):
             return Chunk(OTHER, i, time.stop)  # "after the rain"
     if text in _BREAKS:
@@ -377,7 +406,7 @@ def _is_verb(tokens: list[Token], i: int, previous: Chunk | None, sentence_start
     if not tags & (lx.NOUN | lx.ADJ):
         if tags & (lx.PARTICIPLE | lx.ING) and (previous is None or previous.kind != NOUN):
             if _attributive(tokens, i) and not (tags & lx.ING and token.text not in lx.COMPOUND_ING):
-                return sentence_start and bool(tags & lx.FINITE) and False
+                return False
         return True
     follower = tokens[i + 1] if i + 1 < len(tokens) else None
     if previous is not None and previous.kind in (NOUN, RELATIVE, THERE):
@@ -390,12 +419,21 @@ def _is_verb(tokens: list[Token], i: int, previous: Chunk | None, sentence_start
         )
     if tags & lx.BASE and follower is not None and follower.tags & (lx.DET | lx.POSS):
         return True  # imperative
+    if previous is not None and previous.kind == OTHER and tags & lx.FINITE and not tags & lx.BASE:
+        if token.lemma in lx.POSTURE and follower is not None and follower.tags & (lx.PREP | lx.ADV):
+            return True  # "with its lid open sits on"
     if previous is not None and previous.kind == VERB and previous.form != lx.FINITE and previous.stop == i:
         if tags & lx.FINITE and token.lemma in lx.STRONG_VERBS and follower is not None:
             return bool(follower.tags & (lx.PREP | lx.ADV | lx.DET))  # "with one arm raised stands behind"
-    if tags & lx.BASE and follower is not None and (previous is None or previous.kind in (END, AND, COMMA, BREAK)):
-        if follower.text == "on" and token.lemma in NON_SPATIAL_ON or (
-            follower.text == "in" and token.lemma in NON_SPATIAL_IN
+    if (
+        tags & lx.BASE
+        and follower is not None
+        and (previous is None or previous.kind in (END, AND, COMMA, BREAK))
+    ):
+        if (
+            follower.text == "on"
+            and token.lemma in NON_SPATIAL_ON
+            or (follower.text == "in" and token.lemma in NON_SPATIAL_IN)
         ):
             return True  # "turn on the oven", "and log in"
     if (

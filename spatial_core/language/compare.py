@@ -28,9 +28,9 @@ class GraphDifference:
 def compare_graphs(a: SceneGraph, b: SceneGraph) -> GraphDifference:
     """Return the relations that only one of two graphs states, each in text order.
 
-    Two relations are the same if relation, part and participants agree, participants by name and label; a relation and
-    its inverse with the participants exchanged count as the same, as do the two orders of a symmetric one and of
-    `between`. Attributes and counts are not compared.
+    Two relations are the same if relation, part and participants agree, participants by name and label. A
+    relation and its inverse with the participants exchanged count as the same, as do the two orders of a
+    symmetric one and of `between`. Attributes and counts are not compared.
     """
     counts: dict[tuple[str, ...], int] = {}
     for relation in b.relations:

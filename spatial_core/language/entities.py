@@ -151,7 +151,9 @@ class EntityTable:
             or phrase.determiner == "both"
         ):
             if len(group) == 1 and not self.plural(group[0]) and len(self._drafts) >= 2:
-                group = [e for e in range(max(0, len(self._drafts) - 4), len(self._drafts)) if e not in placed][-2:]
+                group = [
+                    e for e in range(max(0, len(self._drafts) - 4), len(self._drafts)) if e not in placed
+                ][-2:]
             for entity in group:
                 self.mention(entity, (phrase.start, phrase.end))
             return list(group)
@@ -220,7 +222,11 @@ class EntityTable:
         owner = phrase.owner
         if owner is None:
             return None
-        found = self.resolve(owner, topic) if isinstance(owner, NounPhrase) else self.pronoun(owner, topic, placed)
+        found = (
+            self.resolve(owner, topic)
+            if isinstance(owner, NounPhrase)
+            else self.pronoun(owner, topic, placed)
+        )
         return found[-1] if found else None
 
     def _recall(self, phrase: NounPhrase) -> list[int]:

@@ -9,13 +9,22 @@ from spatial_core.language.tokens import MARK, QUOTE, WORD, Token
 
 _DEPTH = 4
 _WRAPPED = frozenset(
-    "photo image picture painting illustration view shot close-up closeup scene portrait render rendering depiction "
+    "photo image picture painting illustration view shot close-up closeup scene portrait render "
+    "rendering depiction "
     "drawing photograph snapshot sketch representation visualization".split()
 )
 _QUANTITY = frozenset("couple number lot lots plenty dozens variety hundreds thousands handful".split())
 _CLASSIFIER = frozenset("kind type sort".split())
-_COLLECTIVE = frozenset("row group line pair trio quartet series set cluster crowd herd flock bunch collection".split())
-_SETS = frozenset("train swing tea tv television dinner chess drum dining tool patio coffee knife sewing bedding play".split())
+_COLLECTIVE = frozenset(
+    "row group line pair trio quartet series set cluster crowd herd flock bunch collection".split()
+)
+_SETS = frozenset(
+    "train swing tea tv television dinner chess drum dining tool patio coffee knife sewing "
+    "bedding play".split()
+)
+_GROUPS = frozenset(
+    "caravan crowd herd flock team fleet convoy troop queue swarm pack couple audience".split()
+)
 _EACH_OTHER = frozenset(("other", "another"))
 _COORDINATED = lx.ADJ | lx.PARTICIPLE
 
@@ -141,7 +150,8 @@ def is_verb_after_noun(
         if follower is not None and follower.tags & (lx.BE | lx.HAVE | lx.AUX):
             return False
         if token.lemma in lx.STRONG_VERBS:
-            # "string lights hang", "two nightstands stand": the next word's being a verb makes this one a noun.
+            # "string lights hang", "two nightstands stand": the next word's being a verb makes this one a
+            # noun.
             return not (
                 follower is not None
                 and follower.tags & lx.FINITE
@@ -178,7 +188,7 @@ def parse_noun_phrase(tokens: list[Token], i: int, depth: int = 0) -> NounPhrase
     phrase = NounPhrase(token.start, token.end, i, i)
     j = _read_determiner(tokens, i, phrase)
     j = _read_body(tokens, j, phrase)
-    if j == i or (phrase.stop == i):
+    if phrase.stop == i:
         return None
     return _read_complements(tokens, phrase, depth)
 
@@ -202,6 +212,12 @@ def _read_determiner(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
         return j + 1
     if token.tags & lx.DET and not (token.tags & lx.NUM):
         phrase.determiner = token.text
+        if (
+            token.text in ("both", "all", "each", "either", "neither")
+            and j + 1 < n
+            and tokens[j + 1].text == "of"
+        ):
+            phrase.stop, phrase.end = j + 1, token.end
         if token.text in ("both", "these", "those"):
             phrase.plural = True
             if token.text == "both":
@@ -270,7 +286,11 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                 continue
             if tags & lx.FINITE and not tags & (lx.NOUN | lx.PREP | lx.ADJ) and text not in lx.MODIFIERS:
                 if nouns and is_verb_after_noun(
-                    tokens, j, plural=last_plural, article=phrase.determiner, coordinated=_coordinated(tokens, phrase)
+                    tokens,
+                    j,
+                    plural=last_plural,
+                    article=phrase.determiner,
+                    coordinated=_coordinated(tokens, phrase),
                 ):
                     break  # else "a barbecue grill stands": the form does not agree, so it is no verb
                 nouns.append(text)
@@ -365,8 +385,10 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                     continue
             break
         elif tags & (lx.ING | lx.PARTICIPLE) and not (text in lx.ING_NOUNS and not continues(tokens, j + 1)):
-            following = continues(tokens, j + 1) or tokens[min(j + 1, n - 1)].text in ("can", "cans") or (
-                j + 1 < n and tokens[j + 1].tags & lx.ING and continues(tokens, j + 2)
+            following = (
+                continues(tokens, j + 1)
+                or tokens[min(j + 1, n - 1)].text in ("can", "cans")
+                or (j + 1 < n and tokens[j + 1].tags & lx.ING and continues(tokens, j + 2))
             )
             if not following:
                 if not (phrase.determiner and tags & lx.ING) or _verbal(tokens, j):
@@ -409,6 +431,8 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                     break  # imperative: "Place the mug ..."
             if phrase.counted and phrase.determiner == "the" and tags & lx.BASE and text in lx.STRONG_VERBS:
                 break  # "the two stand side by side"
+            if phrase.determiner in ("both", "all") and tags & lx.BASE and text in lx.POSTURE:
+                break  # "both stand next to the sink"
             if (labels or phrase.counted) and not attributes and _predicates(tokens, j):
                 break  # "the second holds a pen", "the table's center holds"
             nouns.append(text)
@@ -424,7 +448,7 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
         head = lx.singular(nouns[-1])
         phrase.head = head
         phrase.name = " ".join([*nouns[:-1], head])
-        phrase.plural = phrase.plural or last_plural or phrase.count > 1
+        phrase.plural = phrase.plural or last_plural or phrase.count > 1 or head in _GROUPS
     if labels and not phrase.label:
         phrase.label = " ".join(labels)
     if not nouns and phrase.counted and not phrase.plural:
@@ -434,7 +458,11 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
 
 def _after_determiner(tokens: list[Token], j: int, phrase: NounPhrase) -> bool:
     """Return whether a noun must come at `j` ("a saw hangs"): an article or adjective stands right before."""
-    return j > phrase.first and bool(tokens[j - 1].tags & (lx.DET | lx.POSS | lx.ADJ)) and not tokens[j].tags & lx.ADJ
+    return (
+        j > phrase.first
+        and bool(tokens[j - 1].tags & (lx.DET | lx.POSS | lx.ADJ))
+        and not tokens[j].tags & lx.ADJ
+    )
 
 
 def _coordinated(tokens: list[Token], phrase: NounPhrase) -> bool:
@@ -470,7 +498,11 @@ def _is_can(tokens: list[Token], j: int) -> bool:
     if j + 1 >= len(tokens):
         return True
     follower = tokens[j + 1]
-    return not follower.tags & (lx.BASE | lx.NEGATION | lx.PRONOUN) and follower.text not in ("be", "also", "easily")
+    return not follower.tags & (lx.BASE | lx.NEGATION | lx.PRONOUN) and follower.text not in (
+        "be",
+        "also",
+        "easily",
+    )
 
 
 def _one(phrase: NounPhrase) -> str:
@@ -534,7 +566,9 @@ def _noun_follows(tokens: list[Token], j: int) -> bool:
         if k >= len(tokens) or tokens[k].kind != WORD:
             return False
         tags = tokens[k].tags
-        if tags & (lx.PREP | lx.DET | lx.ADV | lx.CONJ | lx.SUBORDINATOR | lx.BE | lx.HAVE | lx.AUX | lx.POSS):
+        if tags & (
+            lx.PREP | lx.DET | lx.ADV | lx.CONJ | lx.SUBORDINATOR | lx.BE | lx.HAVE | lx.AUX | lx.POSS
+        ):
             return False
         if tags & lx.NOUN and not tags & lx.ADJ:
             return not is_verb_after_noun(tokens, k, plural=False, article="a")
@@ -610,7 +644,13 @@ def _read_complements(tokens: list[Token], phrase: NounPhrase, depth: int) -> No
     inner = parse_noun_phrase(tokens, j + 1, depth + 1)
     if inner is None:
         return phrase
-    if not phrase.name and phrase.attributes and phrase.determiner and not phrase.label and phrase.owner is None:
+    if (
+        not phrase.name
+        and phrase.attributes
+        and phrase.determiner
+        and not phrase.label
+        and phrase.owner is None
+    ):
         phrase.name = phrase.head = phrase.attributes.pop()  # "a round of cheese"
     head_word = phrase.head or phrase.label.split(" ")[-1]
     if head_word in lx.PARTS and phrase.owner is None and not inner.pronoun == "each other":
@@ -649,8 +689,9 @@ def _read_complements(tokens: list[Token], phrase: NounPhrase, depth: int) -> No
         phrase.counted or phrase.label or phrase.determiner in ("each", "some", "both", "all", "one")
     ):
         # "two of the chairs", "the first of them", "one of the sofas"
-        phrase.owner = inner if phrase.owner is None else phrase.owner
         phrase.name, phrase.head = inner.name, inner.head
+        if inner.pronoun and phrase.determiner in ("both", "all"):
+            phrase.pronoun, phrase.plural = inner.pronoun, True
         phrase.attributes = [*phrase.attributes, *inner.attributes]
         phrase.determiner = phrase.determiner or "one"
         phrase.owner = None

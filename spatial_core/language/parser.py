@@ -1,14 +1,14 @@
 """From a prompt to its scene graph: who is placed where, by which words.
 
-The text is cut into tokens, tokens into chunks (`chunks.py`), and the chunks are read once from left to right
-with the state of the clause: its subject, what the next phrase places, what a pronoun points at, and the places
-fronted before their subject ("to the right of the crate, ..."). Every step looks a bounded number of chunks
-ahead, so that parsing is linear in the length of the text.
+The text is cut into tokens, tokens into chunks (`chunks.py`), and the chunks are read once from left to
+right with the state of the clause (`clause_state.py`): its subject, what the next phrase places, what a
+pronoun points at, and the places fronted before their subject ("to the right of the crate, ..."). Every
+step looks a bounded number of chunks ahead, so that parsing is linear in the length of the text.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from spatial_core.language import lexicon as lx
@@ -32,14 +32,11 @@ from spatial_core.language.chunks import (
     chunk,
     order_of,
 )
+from spatial_core.language.clause_state import Anchor, Clause, Pending
 from spatial_core.language.entities import EntityTable
 from spatial_core.language.noun_phrases import NounPhrase
 from spatial_core.language.patterns import (
-    AGENTLESS_BY,
     DIRECT,
-    NON_SPATIAL_IN,
-    NON_SPATIAL_ON,
-    NON_SPATIAL_OVER,
     NONE,
     OPTIONAL,
     REQUIRED,
@@ -53,24 +50,19 @@ from spatial_core.language.patterns import (
 )
 from spatial_core.language.relations import RELATIONS
 from spatial_core.language.scene_graph import PICTURE, Relation, SceneGraph, Span
+from spatial_core.language.soundness import NOWHERE, is_concrete, speaks_of_space
 from spatial_core.language.tokens import Token, tokenize
 
-_MOTION = frozenset(
-    "walk run drive travel stroll jog ride wander march hike sail cycle go come move look turn spin rotate fly swim skate "
-    "search show drag carry".split()
+_FORMATIONS = frozenset(
+    "row line column circle semicircle grid pattern pile stack cluster heap pair group formation".split()
 )
+_LINES = frozenset("row line column grid formation".split())
+_LANDMARKS = frozenset("sofa couch armchair chair bed stool throne recliner loveseat".split())
 _FILLING = frozenset("occupy fill dominate cover".split())
-_FIGHTING = frozenset(
-    "fight play compete vote argue warn protest act work race go speak decide insure struggle win lose".split()
-)
-_BACKDROPS = frozenset("background backdrop sky light odds grain horizon darkness night".split())
-_NOWHERE = frozenset("camera viewer lens observer audience reader".split())
-_WITHIN_HANDS = frozenset("hand hands arm arms paw paws mouth beak".split())
-_INTO = frozenset(
-    "build set tuck carve insert embed stick plug fit wedge press cut recess sink inset".split()
-)
 _SEPARATORS = (COMMA, AND, WITH, BREAK, COLON, END, OTHER, ORDER)
-_SMALL_SUPPORTS = frozenset("stand tripod pedestal base stool saucer coaster easel hook hanger leash chain spike string".split())
+_SMALL_SUPPORTS = frozenset(
+    "stand tripod pedestal base stool saucer coaster easel hook hanger leash chain spike string".split()
+)
 _BENEATH = frozenset(("under", "below", "above", "inside"))
 _OPPOSITE = {
     "left_of": ("right_of",),
@@ -80,8 +72,11 @@ _OPPOSITE = {
     "in_front_of": ("behind",),
     "behind": ("in_front_of",),
 }
-_GROUP_RELATIONS = frozenset(("next_to", "near", "opposite", "facing", "aligned_with", "behind", "in_front_of", "above",
-                              "on", "stacked_on", "under", "below", "leaning_against", "far_from"))  # fmt: skip
+_GROUP_RELATIONS = frozenset(
+    "next_to near opposite facing aligned_with behind in_front_of above on stacked_on under below "
+    "leaning_against "
+    "far_from".split()
+)
 
 
 class Parser(Protocol):
@@ -90,85 +85,6 @@ class Parser(Protocol):
     def __call__(self, text: str) -> SceneGraph:
         """Return the scene graph of `text`; its spans index into `text`."""
         ...
-
-
-@dataclass(slots=True)
-class _Anchor:
-    """What a trigger is related to: entities, the picture, or nothing, with the part named."""
-
-    entities: list[int]
-    picture: bool = False
-    part: str = ""
-    end: int = 0
-    head: str = ""
-    group: bool = False
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A place that stands before the thing it places."""
-
-    trigger: Trigger
-    anchor: _Anchor
-    relation: str
-    inverse: bool
-    start: int
-    trigger_end: int
-
-
-@dataclass(slots=True)
-class _Clause:
-    """State of the clause being read.
-
-    Attributes:
-        subjects: The clause's subject, coordinated ones together.
-        current: What the next trigger places.
-        base: What `current` falls back to after a comma.
-        head: In a "with ..." phrase, the thing it describes: the choice for "it" and for missing anchors.
-        run: Chunk indices of the noun phrases read last together.
-        run_end: Index of the chunk after that run.
-        joined: Whether that run's last two are joined by "and".
-        pending: Places waiting for their subject.
-        verb: The last verb chunk, if nothing but adverbs came after it.
-        inverted: Whether the verb came before the subject.
-        expecting: Role of the next noun phrase: "", "object", "with".
-        anchors: Anchors of the last relation.
-        negated: Whether the clause is denied from here on.
-        objects_at: Index of the chunk after the last anchor read.
-        predicated: Whether the subject has its verb.
-        fronted: Whether the subject came after its place.
-        void: Whether the subject is nothing that can be placed ("the light", "the mood").
-        pending_before_with: Places that were waiting when "with" came: its noun is not their subject.
-        several: Whether an inverted verb announces several subjects ("on the desk are ...").
-        oblique: Index of the chunk after a noun behind a preposition without a relation.
-        objects: Direct objects of the last verb.
-        settled: Places already given to a subject, for the rest of a list after "are".
-        relative: Whether a relative clause waits for its verb.
-    """
-
-    subjects: list[int] = field(default_factory=lambda: [])
-    current: list[int] = field(default_factory=lambda: [])
-    base: list[int] = field(default_factory=lambda: [])
-    head: list[int] = field(default_factory=lambda: [])
-    run: list[int] = field(default_factory=lambda: [])
-    run_end: int = -1
-    joined: bool = False
-    pending: list[_Pending] = field(default_factory=lambda: [])
-    verb: Chunk | None = None
-    inverted: bool = False
-    expecting: str = ""
-    anchors: list[int] = field(default_factory=lambda: [])
-    negated: bool = False
-    objects_at: int = -1
-    predicated: bool = False
-    fronted: bool = False
-    relative: bool = False
-    void: bool = False
-    oblique: int = -1
-    pending_before_with: int = -1
-    several: bool = False
-    objects: list[int] = field(default_factory=lambda: [])
-    settled: list[_Pending] = field(default_factory=lambda: [])
 
 
 class _Reader:
@@ -180,7 +96,7 @@ class _Reader:
         self.chunks: list[Chunk] = chunk(self.tokens)
         self.table = EntityTable()
         self.relations: list[Relation] = []
-        self.clause = _Clause()
+        self.clause = Clause()
         self.topic: list[int] = []
         self.last_anchors: list[int] = []
         self.last_side: tuple[str, list[int], int] = ("", [], 0)
@@ -237,32 +153,6 @@ class _Reader:
 
     # ----------------------------------------------------------------------------------- noun phrases
 
-    def _concrete(self, phrase: NounPhrase) -> bool:
-        if phrase.pronoun or phrase.head == "\x00quote":
-            return True
-        if phrase.determiner == "no":
-            return False
-        if phrase.part:
-            return True  # the whole decides
-        if not phrase.name:
-            return True
-        head = phrase.head
-        if " of " in phrase.name and phrase.aliases and (lx.is_abstract(head) or head in lx.UNITS):
-            head = phrase.aliases[0]  # "a row of books", "the silhouette of a city"
-        if head in ("shadow", "beam", "silhouette") and phrase.determiner in ("a", "an"):
-            return True
-        if head in _NOWHERE:
-            return False
-        if head in lx.LIGHTS or head in lx.UNITS:
-            return (
-                " " in phrase.name
-                and " of " not in phrase.name
-                and head in ("light", "meter", "reflection", "yard")
-            )
-        if " " in phrase.name and " of " not in phrase.name:
-            return not lx.is_abstract_compound(head)
-        return not lx.is_abstract(head)
-
     def _entities(self, k: int, topic: list[int], placed: list[int] | None = None) -> list[int]:
         """Return the entities of the noun chunk `k`, resolving it on first use."""
         known = self._resolved.get(k)
@@ -270,12 +160,9 @@ class _Reader:
             return known
         phrase = self.chunks[k].phrase
         assert phrase is not None
-        found = self.table.resolve(phrase, topic, placed) if self._concrete(phrase) else []
+        found = self.table.resolve(phrase, topic, placed) if is_concrete(phrase) else []
         self._resolved[k] = found
         return found
-
-    def _follower(self, k: int) -> Chunk | None:
-        return self.chunks[k] if k < len(self.chunks) else None
 
     def _is(self, k: int, *kinds: int) -> bool:
         return k < len(self.chunks) and self.chunks[k].kind in kinds
@@ -284,10 +171,8 @@ class _Reader:
         """Return whether chunk `k` is a verb that makes a sentence of the noun before it."""
         return self._is(k, VERB) and self.chunks[k].form == lx.FINITE
 
-    def _run(
-        self, k: int, *, stop_at_clause: bool, described: bool = False
-    ) -> tuple[list[int], int, bool]:
-        """Return the coordinated noun chunks from `k`, the index after them, and whether "and" joins the last.
+    def _run(self, k: int, *, stop_at_clause: bool, described: bool = False) -> tuple[list[int], int, bool]:
+        """Return the coordinated noun chunks from `k`, the index after them, and if "and" joins the last.
 
         Args:
             k: Index of the first noun chunk.
@@ -348,6 +233,9 @@ class _Reader:
             and not self._finite(k + 1)
         ):
             role = "with"  # "with a cup on the left and an open book on the right"
+        elif role == "" and clause.direct is not None and self._continues_list(k) and k != clause.run_end + 1:
+            clause.verb, clause.current = clause.direct
+            role = "object"
         elif role == "" and clause.settled and self._continues_list(k):
             clause.pending, clause.inverted = list(clause.settled), True
             listed = clause.subjects
@@ -364,7 +252,11 @@ class _Reader:
         if role in ("with", "object") and self._is(k + 1, COMMA):
             _, end, _ = self._run(k, stop_at_clause=False)
             if end > k + 1 and self._finite(end):
-                run, after, joined = [k], k + 1, False  # what follows the comma is the subject of the sentence
+                run, after, joined = (
+                    [k],
+                    k + 1,
+                    False,
+                )  # what follows the comma is the subject of the sentence
         if apposition:
             run, after, joined = [k], k + 4, False
         if role == "fronted" and len(run) > 1 and not joined:
@@ -390,6 +282,7 @@ class _Reader:
             clause.fronted = True
         elif role == "with":
             clause.current = clause.base = found
+            clause.companions = found if k and self.chunks[k - 1].kind == AND else clause.companions
         elif role == "object":
             self._object(run, found, after, earlier)
         else:
@@ -400,7 +293,12 @@ class _Reader:
 
     def _apposition(self, k: int) -> bool:
         """Return whether "seat A, a blue chair, is ..." says twice what it speaks of."""
-        if not (self._is(k + 1, COMMA) and self._is(k + 2, NOUN) and self._is(k + 3, COMMA) and self._finite(k + 4)):
+        if not (
+            self._is(k + 1, COMMA)
+            and self._is(k + 2, NOUN)
+            and self._is(k + 3, COMMA)
+            and self._finite(k + 4)
+        ):
             return False
         again = self.chunks[k + 2].phrase
         return again is not None and again.determiner in ("a", "an", "the") and not again.label
@@ -410,10 +308,15 @@ class _Reader:
         previous = self.chunks[k - 1] if k else None
         if previous is None or previous.kind != OTHER or previous.stop != self.chunks[k].first:
             return False
-        if previous.lemma in ("of", "like", "") or self.clause.expecting == "with":
+        if previous.lemma in ("like", "") or self.clause.expecting == "with":
+            return False
+        phrase = self.chunks[k].phrase
+        if previous.lemma == "of" and not (phrase is not None and phrase.pronoun):
             return False
         found = self._entities(k, self.topic)
-        if found and (self.clause.current or self.clause.subjects):
+        if found and not (self.clause.current or self.clause.subjects or self.clause.pending):
+            self.clause.current = found  # "..., but to a crystal on its right"
+        elif found:
             self.clause.anchors = found
             self.clause.objects_at = self.clause.oblique = k + 1
         self.clause.expecting = ""
@@ -454,9 +357,12 @@ class _Reader:
             relation, inverse = direct
             if self._holds(lemma, subjects, found):
                 holder = self.table.head(subjects[-1])
-                enclosing = holder in lx.CONTAINERS or holder in lx.PLACES or self.table.head(found[0]) in lx.LIQUIDS
+                enclosing = (
+                    holder in lx.CONTAINERS or holder in lx.PLACES or self.table.head(found[0]) in lx.LIQUIDS
+                )
                 if lemma == "hold" and not enclosing:
                     relation = "hanging_on" if holder in ("hook", "rack", "peg", "hanger", "rod") else "on"
+                clause.direct = (verb, subjects)
                 start = self._subject_start(run[0], subjects, earlier)
                 end = self._chunk_end(after - 1)
                 span = (start if start is not None else self.tokens[verb.first].start, end)
@@ -488,7 +394,7 @@ class _Reader:
         anchor = self._anchor(trigger, "", [k], phrase)
         if anchor is not None:
             cue = self.tokens[verb.stop - 1]
-            pending = _Pending(trigger, anchor, "", False, cue.start, cue.end)
+            pending = Pending(trigger, anchor, "", False, cue.start, cue.end)
             anchor.end = phrase.end
             self._place(pending, subjects, k)
 
@@ -514,6 +420,11 @@ class _Reader:
             if clause.relative:
                 clause.relative = False
             else:
+                main = self.tokens[piece.stop - 1]
+                plural = self.tokens[piece.first].text in ("are", "were") or bool(main.tags & lx.BASE)
+                if plural and len(clause.subjects) == 1 and not self.table.plural(clause.subjects[0]):
+                    # "a man with a hat and a girl with a bow are sitting": the verb asks for both
+                    clause.subjects = [*clause.subjects, *clause.companions]
                 clause.current = clause.base = list(clause.subjects)
                 clause.head = []
                 clause.predicated = True
@@ -521,7 +432,8 @@ class _Reader:
             if previous is not None and previous.kind in (COMMA, AND):
                 clause.current = list(clause.base or clause.subjects)
             elif clause.objects_at == k and clause.anchors:
-                # "a cup on a saucer placed next to ..." speaks of the saucer, "... on the table placed ..." of the cup
+                # "a cup on a saucer placed next to ..." speaks of the saucer, "... on the table placed ..."
+                # of the cup
                 last = self.chunks[k - 1].phrase if self.chunks[k - 1].kind == NOUN else None
                 if last is not None and not last.definite and not last.pronoun and last.owner is None:
                     clause.current = clause.anchors[-1:]
@@ -577,7 +489,8 @@ class _Reader:
         previous = self.chunks[k - 1] if k else None
         if previous is not None and previous.kind == NOUN and clause.objects_at == k and clause.anchors:
             phrase = previous.phrase
-            if phrase is not None and not phrase.definite and not phrase.pronoun:
+            small = self.table.head(clause.anchors[-1]) in _SMALL_SUPPORTS
+            if phrase is not None and not phrase.definite and not phrase.pronoun and not small:
                 clause.head = clause.anchors[-1:]
             else:
                 clause.head = clause.subjects or clause.current
@@ -596,7 +509,7 @@ class _Reader:
         clause = self.clause
         if clause.subjects:
             self.topic = list(clause.subjects)
-        self.clause = _Clause()
+        self.clause = Clause()
 
     def _end_sentence(self) -> None:
         self._new_clause()
@@ -621,11 +534,13 @@ class _Reader:
         relation, inverse, start = self._refined(k, trigger, verb)
         after = k + 1
         if self._is(after, WHICH):
-            anchor = _Anchor(self._antecedent(k))
-            if anchor.entities and self._sound(trigger, relation, None, verb, anchor):
+            anchor = Anchor(self._antecedent(k))
+            if anchor.entities:
                 self._start_relative(trigger, anchor, relation, inverse, start)
             return after + 1
-        anchored = trigger.needs == REQUIRED or (trigger.needs != NONE and self._anchor_follows(trigger, after))
+        anchored = trigger.needs == REQUIRED or (
+            trigger.needs != NONE and self._anchor_follows(trigger, after)
+        )
         shared = self._shares_anchor(trigger, after)
         if anchored and not shared and not self._is(after, NOUN):
             return after
@@ -656,8 +571,13 @@ class _Reader:
         if run:
             first = self.chunks[run[0]].phrase
             assert first is not None
-            anchor = self._anchor(trigger, relation, run, first)
-            if anchor is not None and not self._sound(trigger, relation, first, verb, anchor):
+            if trigger.word == "in" and first.head in _FORMATIONS and first.determiner != "the":
+                relation, anchor = "aligned_with", Anchor([], group=True, end=first.end)
+                if first.head not in _LINES or verb is None:
+                    anchor = None
+            else:
+                anchor = self._anchor(trigger, relation, run, first)
+            if anchor is not None and not self._is_spatial(trigger, relation, first, verb, anchor):
                 anchor = None
         else:
             anchor = self._implied_anchor(trigger, verb, previous)
@@ -666,22 +586,31 @@ class _Reader:
             anchor.end = max(anchor.end, trigger_end)
             if fronted and previous is not None and previous.kind == VERB and previous.lemma in lx.POSTURE:
                 start = min(start, self.tokens[previous.stop - 1].start)
-            pending = _Pending(trigger, anchor, relation, inverse, start, trigger_end)
+            pending = Pending(trigger, anchor, relation, inverse, start, trigger_end)
             if owned:
                 self._place(pending, clause.pending[-1].anchor.entities[-1:], k)
             elif fronted:
                 clause.pending.append(pending)
-            elif clause.oblique == k and anchor.picture and not self._definite(k - 1):
+            elif clause.oblique == k and (anchor.picture or trigger.owner) and not self._definite(k - 1):
                 self._place(pending, previous_anchors[-1:], k)  # "... toward a staircase in the background"
             elif trigger.word == "closest" and previous is not None and previous.kind == NOUN:
-                self._place(pending, self._resolved.get(k - 1, [])[-1:], k)  # "the chair closest to the window"
-            elif relation == "on" and clause.objects_at == k and anchor.head in _SMALL_SUPPORTS and clause.anchors:
+                self._place(
+                    pending, self._resolved.get(k - 1, [])[-1:], k
+                )  # "the chair closest to the window"
+            elif (
+                relation == "on"
+                and clause.objects_at == k
+                and anchor.head in _SMALL_SUPPORTS
+                and clause.anchors
+            ):
                 self._place(pending, previous_anchors[-1:], k)  # "behind a globe on a brass stand"
             else:
                 group = self._narrowed(clause.current, anchor, k)
                 if not group and clause.void and clause.objects_at == k:
                     group = previous_anchors[-1:]  # "no lettering on the base to the right of ..."
-                if clause.objects and any(e in group or self.table.whole(e) in group for e in anchor.entities):
+                if clause.objects and any(
+                    e in group or self.table.whole(e) in group for e in anchor.entities
+                ):
                     group = clause.objects  # "a horse pulling a trolley behind it"
                 if group:
                     self._place(pending, group, k)
@@ -693,14 +622,16 @@ class _Reader:
         return after
 
     def _shares_anchor(self, trigger: Trigger, k: int) -> bool:
-        """Return whether the anchor comes with a second place: "behind and slightly to the left of the easel"."""
-        if trigger.needs == NONE or not (self._is(k, AND) and self._is(k + 1, TRIGGER) and self._is(k + 2, NOUN)):
+        """Return whether the anchor comes with a second place: "behind and to the left of the easel"."""
+        if trigger.needs == NONE or not (
+            self._is(k, AND) and self._is(k + 1, TRIGGER) and self._is(k + 2, NOUN)
+        ):
             return False
         second = self.chunks[k + 1].trigger
         return second is not None and second.needs == REQUIRED
 
     def _extended(self, k: int, trigger: Trigger) -> int:
-        """Take in "... opposite each other across a bench": what lies between them belongs to the same words."""
+        """Take in "... opposite each other across a bench": the bench belongs to the same words."""
         if self._is(k, OTHER) and self.chunks[k].lemma == "across" and self._is(k + 1, NOUN):
             phrase = self.chunks[k + 1].phrase
             if phrase is not None and self.relations and self.relations[-1].subject in self.clause.current:
@@ -719,7 +650,7 @@ class _Reader:
         return found[-1:] or clause.anchors[-1:] or clause.current[-1:] or clause.subjects[-1:]
 
     def _refined(self, k: int, trigger: Trigger, verb: Chunk | None) -> tuple[str, bool, int]:
-        """Return a trigger's relation, whether it is inverse, and its start, once the verb before it is known."""
+        """Return a trigger's relation, whether it is inverse, and its start, given the verb before it."""
         start = self.tokens[trigger.first].start
         if verb is not None:
             word = self.tokens[trigger.stop - 1].text if trigger.stop - trigger.first == 1 else trigger.word
@@ -735,7 +666,7 @@ class _Reader:
         return phrase is not None and (phrase.definite or bool(phrase.pronoun) or phrase.owner is not None)
 
     def _follows_new_anchor(self, k: int) -> bool:
-        """Return whether the chunk before `k` is an anchor named for the first time ("on a stand behind ...")."""
+        """Return whether the chunk before `k` is an anchor just introduced ("on a stand behind ...")."""
         if self.clause.objects_at != k or not self.clause.pending[-1].anchor.entities:
             return False
         phrase = self.chunks[k - 1].phrase
@@ -766,22 +697,22 @@ class _Reader:
         )
 
     def _start_relative(
-        self, trigger: Trigger, anchor: _Anchor, relation: str, inverse: bool, start: int
+        self, trigger: Trigger, anchor: Anchor, relation: str, inverse: bool, start: int
     ) -> None:
         """Handle "a shelf on which a lamp stands": the place waits for its subject in a clause of its own."""
         self._new_clause()
         end = self.tokens[trigger.stop].end
         anchor.end = end
-        self.clause.pending.append(_Pending(trigger, anchor, relation, inverse, start, end))
+        self.clause.pending.append(Pending(trigger, anchor, relation, inverse, start, end))
 
     def _anchor_follows(self, trigger: Trigger, k: int) -> bool:
-        """Return whether an optional anchor is there: "above the sink" but not "above, the lamp" or "above is"."""
+        """Return whether an optional anchor is there: "above the sink" but not "above, the lamp"."""
         if not self._is(k, NOUN) or trigger.place is not None:
             return False
         return self.chunks[k].first == trigger.stop
 
     def _placed_apart(self, k: int) -> bool:
-        """Return whether chunk `k` is "on the left" in "flanked by a lamp on the left and a plant on the right"."""
+        """Return whether chunk `k` is "on the left" in "flanked by a lamp on the left and ..."."""
         if not self._is(k, TRIGGER):
             return False
         trigger = self.chunks[k].trigger
@@ -826,22 +757,20 @@ class _Reader:
             return [k], k + 1
         return run, after
 
-    def _anchor(
-        self, trigger: Trigger, relation: str, run: list[int], phrase: NounPhrase
-    ) -> _Anchor | None:
+    def _anchor(self, trigger: Trigger, relation: str, run: list[int], phrase: NounPhrase) -> Anchor | None:
         """Return what the noun chunks after a trigger stand for."""
         clause = self.clause
         end = self._chunk_end(run[-1])
         if phrase.pronoun == "each other":
-            return _Anchor([], group=True, end=end)
+            return Anchor([], group=True, end=end)
         if self._is_picture(phrase) and (trigger.place is not None or trigger.word in ("in", "on")):
-            return _Anchor([], picture=True, end=end, head=phrase.head)
+            return Anchor([], picture=True, end=end, head=phrase.head)
         part = ""
         if phrase.part and phrase.owner is not None:
             owner = phrase.owner
             if isinstance(owner, NounPhrase) and self._is_picture(owner):
-                return _Anchor([], picture=True, end=end, head=phrase.head, part=phrase.part)
-            if isinstance(owner, NounPhrase) and not self._concrete(owner):
+                return Anchor([], picture=True, end=end, head=phrase.head, part=phrase.part)
+            if isinstance(owner, NounPhrase) and not is_concrete(owner):
                 return None
             topic = self._pronoun_topic(trigger, owner if isinstance(owner, str) else owner.pronoun)
             part = join_directions(phrase.part.split(" "))
@@ -851,7 +780,9 @@ class _Reader:
                     self.table.mention(entity, (phrase.start, phrase.end))
         else:
             owner = phrase.owner if isinstance(phrase.owner, str) else ""
-            two = relation == "between" and phrase.count == 2 and not phrase.name and phrase.determiner == "the"
+            two = (
+                relation == "between" and phrase.count == 2 and not phrase.name and phrase.determiner == "the"
+            )
             topic = self._pronoun_topic(trigger, phrase.pronoun or owner or ("the two" if two else ""))
             found = []
             if two and len(topic) == 2:
@@ -864,7 +795,7 @@ class _Reader:
             return None
         clause.anchors = found
         head = self.table.head(found[-1])
-        return _Anchor(found, part=part, end=end, head=head)
+        return Anchor(found, part=part, end=end, head=head)
 
     def _pronoun_topic(self, trigger: Trigger, pronoun: str) -> list[int]:
         """Return what a pronoun after this trigger most likely points at."""
@@ -894,6 +825,15 @@ class _Reader:
                 topic = (anchors if near else self.topic) or self.topic or anchors
             else:
                 topic = clause.subjects or self.topic
+        last = self.relations[-1] if self.relations else None
+        if (
+            trigger.place is not None
+            and last is not None
+            and last.subject in topic
+            and last.objects[-1] != PICTURE
+        ):
+            if last.relation in ("on", "hanging_on") and self.table.head(last.objects[-1]) in _LANDMARKS:
+                return [last.objects[-1]]  # "a throw lies on the armchair, and a table stands to its left"
         if pronoun in ("it", "its") and topic and trigger.word in ("on", "atop", "in", "inside"):
             # "A woman sits by a table. On it ...": the pronoun wants something that can hold things.
             wanted = lx.SURFACES if trigger.word in ("on", "atop") else lx.CONTAINERS
@@ -901,7 +841,12 @@ class _Reader:
                 for entities in (clause.anchors, self.last_anchors):
                     if entities and self.table.head(entities[-1]) in wanted:
                         return entities[-1:]
-        if pronoun in ("it", "its") and topic and self.table.is_person(topic[-1]) and trigger.relation in _BENEATH:
+        if (
+            pronoun in ("it", "its")
+            and topic
+            and self.table.is_person(topic[-1])
+            and trigger.relation in _BENEATH
+        ):
             for entities in (clause.anchors, self.last_anchors):
                 if entities and self.table.head(entities[-1]) in lx.SURFACES:
                     return entities[-1:]
@@ -926,9 +871,9 @@ class _Reader:
         return []
 
     def _other_side(self, trigger: Trigger) -> list[int]:
-        """Return what the last thing was put to the left of, for a place to the right; likewise above, behind."""
+        """Return what the last thing was put to the left of, for a place to the right, and so on."""
         relation, anchors, sentence = self.last_side
-        if not anchors or self.sentence - sentence > 1:
+        if not anchors or self.sentence != sentence:
             return []
         side = trigger.relation
         if trigger.place is not None:
@@ -948,108 +893,48 @@ class _Reader:
             return False
         return not self.table.known(phrase.head) or phrase.head == self.medium
 
-    def _sound(
-        self, trigger: Trigger, relation: str, phrase: NounPhrase | None, verb: Chunk | None, anchor: _Anchor
+    def _is_spatial(
+        self, trigger: Trigger, relation: str, phrase: NounPhrase, verb: Chunk | None, anchor: Anchor
     ) -> bool:
-        """Return whether the words speak of space here, judged by the preposition, the anchor and the verb."""
-        word = trigger.word
+        """Return whether the words speak of space here; a place of the picture always does."""
         if anchor.picture:
-            return trigger.place is not None or word in ("in", "on")
-        if phrase is None or anchor.group:
-            return True
-        if phrase.head in _NOWHERE or not self._concrete(phrase):
-            return False
-        numeric = phrase.counted and not phrase.name
-        if numeric and not (phrase.determiner in ("the", "both") or word == "between"):
-            return False
-        if numeric and word == "between" and phrase.determiner != "the":
-            return False
-        if phrase.pronoun in ("i", "we", "you", "us", "me") or phrase.pronoun.endswith(
-            ("thing", "one", "body")
-        ):
-            return False
-        if word == "place":
-            return True
-        bare = not (
-            phrase.determiner
-            or phrase.counted
-            or phrase.plural
-            or phrase.owner
-            or phrase.pronoun
-            or phrase.label
-        )
+            return trigger.place is not None or trigger.word in ("in", "on")
         lemma = verb.lemma if verb is not None else ""
-        if word == "in":
-            if self.tokens[trigger.stop - 1].text == "into":
-                return lemma in _INTO
-            if lemma in NON_SPATIAL_IN and relation == "inside":
-                return False
-            if phrase.head in lx.CLOTHES or phrase.head in _WITHIN_HANDS or relation != "inside":
-                return relation != "inside"
-            if not phrase.name and not phrase.pronoun and not (phrase.label and phrase.determiner):
-                return False
-            if bare or (phrase.plural and not phrase.determiner and not phrase.counted):
-                return (
-                    phrase.head in lx.CONTAINERS or phrase.head in lx.PLACES or phrase.head in lx.BARE_OBJECTS
-                )
-            return True
-        if word == "on":
-            if lemma in NON_SPATIAL_ON and relation == "on":
-                return False
-            if bare:
-                return (
-                    phrase.head in lx.SURFACES
-                    or phrase.head in lx.BARE_OBJECTS
-                    or phrase.head in lx.CONTAINERS
-                )
-            return bool(phrase.name or phrase.pronoun or phrase.part or (phrase.label and phrase.determiner))
-        if word in ("around", "over", "under", "near") and phrase.counted and phrase.count >= 10:
-            return False  # "around a hundred guests"
-        if word == "over":
-            return lemma not in NON_SPATIAL_OVER
-        if word == "by" and relation == "next_to":
-            if verb is not None and verb.lemma not in AGENTLESS_BY and verb.lemma != "be":
-                return False
-            return not (bare or phrase.head in lx.PERSONS and verb is None)
-        if word == "around":
-            return lemma not in _MOTION
-        if word == "along":
-            return lemma not in _MOTION
-        if word == "against":
-            return lemma not in _FIGHTING and phrase.head not in _BACKDROPS
-        if relation == "facing":
-            return not phrase.pronoun or phrase.pronoun not in ("you", "me", "us")
-        return True
+        last = self.tokens[trigger.stop - 1].text
+        return anchor.group or speaks_of_space(trigger.word, last, relation, phrase, lemma)
 
-    def _implied_anchor(self, trigger: Trigger, verb: Chunk | None, previous: Chunk | None) -> _Anchor | None:
+    def _implied_anchor(self, trigger: Trigger, verb: Chunk | None, previous: Chunk | None) -> Anchor | None:
         """Return the anchor of a place that names none: an owner inside it, the context, or the picture."""
         clause = self.clause
         place = trigger.place
         if trigger.owner is not None:
             if isinstance(trigger.owner, NounPhrase):
-                if trigger.owner.head in _NOWHERE:
+                if trigger.owner.head in NOWHERE:
                     self.viewer = True
-                    return _Anchor([], picture=True, head=trigger.owner.head)
+                    return Anchor([], picture=True, head=trigger.owner.head)
                 found = self.table.resolve(trigger.owner, clause.subjects or self.topic)
             elif trigger.owner in ("your", "my", "our"):
-                return _Anchor([], picture=True, head="viewer")
+                return Anchor([], picture=True, head="viewer")
             else:
-                found = self.table.pronoun(trigger.owner, self._pronoun_topic(trigger, trigger.owner), clause.current)
+                found = self.table.pronoun(
+                    trigger.owner, self._pronoun_topic(trigger, trigger.owner), clause.current
+                )
             if not found:
                 return None
             clause.anchors = found
-            return _Anchor(found, head=self.table.head(found[-1]))
+            return Anchor(found, head=self.table.head(found[-1]))
         if trigger.word == "together":
-            return _Anchor([], group=True)
+            return Anchor([], group=True)
         if trigger.needs == NONE and trigger.relation:
-            return _Anchor([], picture=True)
+            return Anchor([], picture=True)
         if place is not None:
             return self._implied_place(trigger, place)
-        # "above", "behind", "underneath" as adverbs: only after a verb of being somewhere or at a clause's start.
+        # "above", "behind", "underneath" as adverbs: only after a verb of being somewhere or at a clause's
+        # start.
         if verb is not None and verb.lemma not in lx.POSTURE:
             return None
         if clause.head and clause.head != clause.current:
-            return _Anchor(clause.head, head=self.table.head(clause.head[-1]))
+            return Anchor(clause.head, head=self.table.head(clause.head[-1]))
         found = (
             self.last_anchors
             if trigger.word in ("above", "below", "underneath", "beneath", "inside", "atop")
@@ -1062,9 +947,9 @@ class _Reader:
         found = [e for e in found if e not in clause.current]
         if not found:
             return None
-        return _Anchor(list(found), head=self.table.head(found[-1]))
+        return Anchor(list(found), head=self.table.head(found[-1]))
 
-    def _implied_place(self, trigger: Trigger, place: Place) -> _Anchor | None:
+    def _implied_place(self, trigger: Trigger, place: Place) -> Anchor | None:
         clause = self.clause
         head = place.head
         sideways = head in ("left", "right") or (head in ("side", "sides") and place.words)
@@ -1076,20 +961,20 @@ class _Reader:
             owner = clause.head[-1]
             noun = self.table.head(owner)
             if noun not in lx.PICTURE_WORDS and noun not in lx.PLACES:
-                return _Anchor(list(clause.head), head=noun)
-            return _Anchor([], picture=True)
+                return Anchor(list(clause.head), head=noun)
+            return Anchor([], picture=True)
         if place.preposition in ("to", "toward", "towards") and (sideways or head in ("side", "sides")):
             near = clause.anchors if self.chunks[self.position - 1].kind == COMMA and clause.current else []
             found = self._other_side(trigger) or near or self.topic
             found = found or [e for e in clause.subjects if e not in clause.current]
             found = [e for e in found if e not in clause.current]
             if found:
-                return _Anchor(list(found), head=self.table.head(found[-1]))
-            return _Anchor([], picture=True) if sideways else None
+                return Anchor(list(found), head=self.table.head(found[-1]))
+            return Anchor([], picture=True) if sideways else None
         if head in ("side", "sides") and not place.words:
             found = self.last_anchors or self.topic
             found = [e for e in found if e not in clause.current]
-            return _Anchor(list(found), head=self.table.head(found[-1])) if found else None
+            return Anchor(list(found), head=self.table.head(found[-1])) if found else None
         if head in (
             "corner",
             "corners",
@@ -1104,26 +989,32 @@ class _Reader:
             "front",
         ):
             surface = self.table.surface
-            if head not in ("corner", "corners", "back", "rear", "front") and surface and place.preposition != "to":
-                return _Anchor(list(surface), head=self.table.head(surface[-1]))
+            if (
+                head not in ("corner", "corners", "back", "rear", "front")
+                and surface
+                and place.preposition != "to"
+            ):
+                return Anchor(list(surface), head=self.table.head(surface[-1]))
             if resolve_picture(place):
-                return _Anchor([], picture=True)
+                return Anchor([], picture=True)
             room = self.table.room
             if head in ("corner", "corners") and room:
-                return _Anchor(list(room), head=self.table.head(room[-1]))
+                return Anchor(list(room), head=self.table.head(room[-1]))
             return None
         if not resolve_picture(place):
             return None
-        return _Anchor([], picture=True)
+        return Anchor([], picture=True)
 
     def _fronted(self, k: int, previous: Chunk | None) -> bool:
-        """Return whether a place that opens a segment waits for a subject after it, looking ahead from `k`."""
+        """Return whether a place that opens a segment waits for a subject, looking ahead from `k`."""
         steps = 0
         j = k
         while steps < 3 and self._is(j, TRIGGER) and self._is(j + 1, NOUN):
             j += 2
             steps += 1
         strong = previous is not None and previous.kind in (AND, BREAK, COLON, WITH, END)
+        if previous is not None and previous.kind == COMMA and self.position > 1:
+            strong = self.chunks[self.position - 2].kind == AND  # "..., and, slightly behind it, a cup"
         if self._is(j, VERB):
             verb = self.chunks[j]
             if (
@@ -1144,7 +1035,7 @@ class _Reader:
             return self._is(after, VERB) or self._is(j + 2, VERB)
         return self._is(j, COMMA) and self._is(j + 1, THERE)
 
-    def _narrowed(self, group: list[int], anchor: _Anchor, k: int) -> list[int]:
+    def _narrowed(self, group: list[int], anchor: Anchor, k: int) -> list[int]:
         """Return which of several coordinated things a place speaks of: all, or only the last."""
         clause = self.clause
         if len(group) < 2 or clause.run_end != k or len(clause.run) < 2:
@@ -1168,13 +1059,15 @@ class _Reader:
                 end = self._fronted_end(pending, first, last)
             self._state(pending, found, (pending.start, end))
 
-    def _fronted_end(self, pending: _Pending, first: Chunk, last: Chunk) -> int:
+    def _fronted_end(self, pending: Pending, first: Chunk, last: Chunk) -> int:
         """Return where a fronted relation ends: with its subject, where the place is less than half of it."""
         phrase = first.phrase
         assert phrase is not None
         place_end = pending.anchor.end
         before = self.position - 1
-        if before > 0 and self.chunks[before].kind == VERB and self.chunks[before - 1].kind not in (THERE, COMMA):
+        if before > 0 and self.chunks[before].kind == VERB and self.chunks[before - 1].kind == THERE:
+            return pending.anchor.end
+        if before > 0 and self.chunks[before].kind == VERB and self.chunks[before - 1].kind != COMMA:
             place_end = self.tokens[self.chunks[before].stop - 1].end  # "beside the sofa stands"
         if phrase.start - place_end > 24:
             return pending.anchor.end
@@ -1187,7 +1080,7 @@ class _Reader:
             return end
         return place_end
 
-    def _place(self, pending: _Pending, subjects: list[int], k: int) -> None:
+    def _place(self, pending: Pending, subjects: list[int], k: int) -> None:
         start = self._subject_start(k, subjects, self.clause.run)
         previous = self.chunks[k - 1]
         if previous.kind == VERB and (start is None or pending.anchor.group):
@@ -1203,13 +1096,15 @@ class _Reader:
         j = k - 1
         while j >= 0 and self.chunks[j].kind in (VERB, OTHER):
             j -= 1
-        if not run or not subjects or j != run[-1] or subjects[-1] not in self._resolved.get(j, ()):
+        if j < 0 or not subjects or subjects[-1] not in self._resolved.get(j, ()):
             return None
-        phrase = self.chunks[run[-1] if len(subjects) == 1 else run[0]].phrase
+        if len(subjects) > 1 and (not run or run[-1] != j):
+            return None
+        phrase = self.chunks[j if len(subjects) == 1 else run[0]].phrase
         assert phrase is not None
         return phrase.start
 
-    def _state(self, pending: _Pending, subjects: list[int], span: Span) -> None:
+    def _state(self, pending: Pending, subjects: list[int], span: Span) -> None:
         """Record what a trigger says of its subjects."""
         clause = self.clause
         trigger, anchor = pending.trigger, pending.anchor
@@ -1225,7 +1120,12 @@ class _Reader:
                 for subject in subjects:
                     self._emit(name, [subject], [], span, cue, trigger.modifier, frame=self._frame(anchor))
             return
-        if place is not None and "and" in place.words and len(subjects) == 2 and place.head in ("left", "right"):
+        if (
+            place is not None
+            and "and" in place.words
+            and len(subjects) == 2
+            and place.head in ("left", "right")
+        ):
             first, second = (_side_of(place.words[0]), f"{place.head}_of")
             for name, subject in ((first, subjects[0]), (second, subjects[1])):  # "... respectively"
                 self._relate(name, False, [subject], anchor.entities, span, cue, "", trigger.modifier)
@@ -1263,12 +1163,12 @@ class _Reader:
             return "at_edge"
         return relation
 
-    def _frame(self, anchor: _Anchor) -> str:
-        if anchor.head in _NOWHERE:
+    def _frame(self, anchor: Anchor) -> str:
+        if anchor.head in NOWHERE:
             return "viewer"
         return "picture" if anchor.head else ""
 
-    def _state_group(self, pending: _Pending, subjects: list[int], span: Span, cue: Span) -> None:
+    def _state_group(self, pending: Pending, subjects: list[int], span: Span, cue: Span) -> None:
         """Record "next to each other", "side by side": a relation among the subjects themselves."""
         relation = pending.relation or "next_to"
         if relation not in _GROUP_RELATIONS:
@@ -1354,7 +1254,7 @@ class _Reader:
         return k + 1
 
     def _ordered_list(self, k: int) -> bool:
-        """Take the list that starts at noun chunk `k` as the one announced; False if there is no list here."""
+        """Take the list that starts at noun chunk `k` as the one announced; False if there is none."""
         piece = self.order
         assert piece is not None
         announced = self.clause.subjects
@@ -1398,10 +1298,11 @@ def _side_of(word: str) -> str:
 def parse_prompt(text: str) -> SceneGraph:
     """Return the entities and spatial relations that a prompt states.
 
-    Never fails: a text without spatial content gives a graph without relations. Runs in time linear in the length
-    of the text. Quotations are taken as opaque names. Ordered lists become chains with `order`; a relation among
-    several things of one kind ("two mugs next to each other") has the same entity as subject and object, and
-    "between the two lamps" names the lamps twice.
+    Never fails: a text without spatial content gives a graph without relations. Takes time linear in the
+    length of the text. Quotations are opaque names. Ordered lists become chains with `order`; a relation
+    among several things of one kind ("two mugs next to each other") has the same entity as subject and
+    object, and "between the two lamps" names the lamps twice. The span of a fronted relation takes in the
+    subject that follows it where the place alone is less than half of the two ("behind it, a tall lamp").
 
     Args:
         text: Any string.

@@ -13,7 +13,7 @@ from spatial_core.language.noun_phrases import NounPhrase, continues, parse_noun
 from spatial_core.language.tokens import MARK, QUOTE, Token
 
 NONE, REQUIRED, OPTIONAL = 0, 1, 2
-"""Whether a trigger is complete by itself, needs an anchor after it, or may leave the anchor to the context."""
+"""Whether a trigger is complete, needs an anchor after it, or may leave the anchor to the context."""
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ _add("in front", "in_front_of", OPTIONAL, "front")
 _add("in back of|in the rear of|to the rear of|to the back of|at the rear of", "behind", REQUIRED)
 _add("behind", "behind", OPTIONAL)
 _add("beyond", "behind", REQUIRED)
-_add("above|overhead|up above", "above", OPTIONAL, "above")
+_add("above|up above", "above", OPTIONAL, "above")
 _add("over", "above", REQUIRED, "over")
 _add("below|down below", "below", OPTIONAL, "below")
 _add("beneath|underneath", "under", OPTIONAL)
@@ -114,8 +114,8 @@ _add("within", "inside", REQUIRED, "in")
 _add("inside of|in the inside of|on the inside of|in the interior of", "inside", REQUIRED, "inside")
 _add("inside", "inside", OPTIONAL, "inside")
 _add(
-    "next to|beside|alongside|alongside of|adjacent to|side by side with|shoulder to shoulder with|abreast of|"
-    "hand in hand with|at the side of|by the side of|along side|along side of|adjoining|bordering",
+    "next to|beside|alongside|alongside of|adjacent to|side by side with|shoulder to shoulder with|abreast "
+    "of|hand in hand with|at the side of|by the side of|along side|along side of|adjoining|bordering",
     "next_to",
     REQUIRED,
     "next",
@@ -153,8 +153,9 @@ _add(
     "together",
 )
 _add(
-    "arranged horizontally|arranged vertically|lined up horizontally|lined up vertically|forming a line|forming a row|"
-    "lined up neatly|in a horizontal line|in a vertical line|in a horizontal row|in a vertical column",
+    "arranged horizontally|arranged vertically|lined up horizontally|lined up vertically|forming a line|"
+    "forming a row|lined up neatly|in a horizontal line|in a vertical line|in a horizontal row|in a "
+    "vertical column",
     "aligned_with",
     NONE,
     "together",
@@ -182,7 +183,8 @@ _add(
 )
 _add("against|up against|flush against", "leaning_against", REQUIRED, "against")
 _add(
-    "aligned with|in line with|in alignment with|level with|lined up with|parallel to|parallel with|flush with",
+    "aligned with|in line with|in alignment with|level with|lined up with|parallel to|parallel with|flush "
+    "with",
     "aligned_with",
     REQUIRED,
     "aligned",
@@ -217,69 +219,80 @@ for _entries in _PHRASES.values():
 
 _IDIOMS: dict[tuple[str, str], list[tuple[str, ...]]] = {}
 for _idiom in (
-    "at the end of the day|on the other hand|on the one hand|in the end|in the long run|in the middle of the night|"
-    "at the same time|in front of his eyes|in front of her eyes|in front of their eyes|in front of my eyes|"
-    "in front of your eyes|in front of our eyes|before his eyes|behind schedule|behind the scenes|behind bars|"
-    "behind closed doors|behind the times|on time|in time|on sale|in love|right now|right away|right before|right after|"
-    "above all|above average|below average|above and beyond|over the years|over time|over and over|over again|all over|"
-    "under pressure|under construction|under control|under way|under the weather|under arrest|under attack|under stress|"
-    "under review|under no circumstances|under these circumstances|under the circumstances|in detail|on fire|"
-    "in black and white|in the style of|in the manner of|in the form of|in the shape of|in terms of|in order to|in case of|"
-    "in addition to|in addition|in spite of|in favor of|in charge of|in search of|in need of|in honor of|in memory of|"
-    "in the process of|in the name of|in the spirit of|in the light of|in light of|in view of|in contrast to|in general|"
-    "in particular|in fact|in short|in turn|in person|in public|in private|in advance|in vain|in common|in total|in full|"
-    "in half|in pieces|in pairs|in a hurry|in a way|in a moment|in the mood|in high resolution|in full bloom|in bloom|"
-    "in flight|in mid air|in mid-air|in midair|in motion|in action|in progress|in place|in use|in the air|in the open air|"
-    "in the rain|in the wind|in the dark|in the sun|in the sunlight|in the shade|in the cold|in the meantime|in the future|"
-    "in the past|in the present|in the world|in the first place|in the know|in the nick of time|in good condition|"
-    "inside joke|inside jokes|inside out|inside information|upside down|left over|left behind|on average|on purpose|"
-    "on demand|on board|on hold|on duty|on strike|on trial|on vacation|on holiday|on the phone|on the verge of|"
-    "on the brink of|on the way|on the way to|on the road|on the go|on the move|on the run|on the contrary|on the whole|"
-    "on the rise|on the lookout|on the internet|on the web|on the radio|on tv|on television|on foot|on horseback|on top of that|"
-    "on top of it all|on top of everything|on top of the world|on account of|on behalf of|on display|on track|on edge|"
-    "on one hand|on the job|on the team|on his mind|on her mind|on my mind|on your mind|on their minds|on the market|"
-    "on the spot|on the same page|on the nose|on the clock|on the house|on the mend|on cloud nine|on thin ice|on the fence about|"
-    "by the way|by hand|by far|by accident|by mistake|by chance|by heart|by then|by now|by day|by night|by and large|"
-    "by means of|by itself|by himself|by herself|by themselves|by default|by design|by virtue of|step by step|day by day|"
-    "one by one|little by little|side effects|side effect|around the clock|around the world|around the corner from success|"
-    "next to nothing|next to impossible|next to no|close to perfection|close to perfect|close to tears|close to the heart|"
-    "far from perfect|far from it|far from over|far from ideal|far from easy|as far as|so far|by the book|off the record|"
-    "near the end of the|near future|near miss|in the near future|between jobs|between the lines|between us|in between jobs|"
-    "between you and me|beyond belief|beyond repair|beyond doubt|beyond words|beyond compare|beyond measure|"
-    "beneath contempt|below zero|below freezing|above freezing|above suspicion|over the moon|over the phone|"
-    "over the counter|over dinner|over lunch|over coffee|over breakfast|over the course of|over the weekend|over budget|"
-    "across the board|against all odds|against the odds|against the clock|against the law|against his will|against her will|"
-    "against the rules|along the way|along with|all along|along these lines|along the lines of|up to date|out of the blue|"
-    "out of order|out of control|out of date|at odds with|at the moment|at first|at last|at least|at most|at once|at times|"
-    "at all|at home|at work|at school|at peace|at rest|at war|at heart|at the expense of|at the cost of|at the mercy of|"
-    "at the beginning|at the start|at the end|by the end|in the beginning|in the middle of nowhere|from left to right and|"
-    "on your left hand side of things|on its own|on their own|on his own|on her own|on my own|on your own|for sale|face to face with|"
-    "in color|in colour|in focus|out of focus|in silhouette|in profile|in perspective|in perfect harmony|in harmony|"
-    "in bold letters|in bold|in italics|in capital letters|in large letters|in cursive|in english|in the foreground of history|"
-    "in the heart of|in the eyes of|in his eyes|in her eyes|in their eyes|in my opinion|in your opinion|in his opinion|"
-    "in her opinion|in the morning|in the evening|in the afternoon|at night|at dawn|at dusk|at noon|on the menu|on the agenda|"
-    "on the table for discussion|in front of an audience of millions|in the face of|on the basis of|on the part of|on the subject of|"
-    "on the topic of|in the background of her mind|in the back of his mind|in the back of her mind|in the back of my mind|"
-    "at the back of his mind|at the back of her mind|at the back of my mind|in the bag|in the red|in the black|"
-    "on the side of caution|on the bright side|on the right track|on the wrong track|on the left wing of politics|on the rocks|"
-    "on the cutting edge|on the edge of his seat|on the edge of her seat|on the edge of their seats|on edge|"
-    "under his breath|under her breath|under their breath|under oath|under the impression|under the influence|under the radar|"
-    "under the hood of the economy|under the guise of|under the sun|under wraps|under fire|up in the air|over his head|over her head|"
-    "over my head|over the hill|behind his back|behind her back|behind my back|behind the wheel of change|"
-    "in the limelight|in the spotlight|in the wake of|in the hands of|in the palm of his hand for|in good hands|in the clouds about|"
-    "in stark contrast|in sharp contrast|in stark contrast to|in every direction|in all directions|in the same direction|"
-    "around every corner|around the holidays|on the surface of it|on a budget|on a diet|on a whim|on a daily basis|"
-    "on a regular basis|on a scale of|on the order of|on the condition that|in the know|in the loop|in the works|in the balance|"
-    "between now and then|near and dear|far and wide|near and far|over here|over there|in here|in there|on here|up there|"
-    "right there|right here|in no time|in any case|in the long term|in the short term|on the record|on record|on cue|on point|"
-    "on its side|on his side|on her side|on its back|on his back|on her back|on all fours|on tiptoe|top to toe|inside and out|in and out|on and off|on and on|up and down|left and right|from top to bottom of the charts"
+    "at the end of the day|on the other hand|on the one hand|in the end|in the long run|in the middle of "
+    "the night|at the same time|in front of his eyes|in front of her eyes|in front of their eyes|in front "
+    "of my eyes|in front of your eyes|in front of our eyes|before his eyes|behind schedule|behind the "
+    "scenes|behind bars|behind closed doors|behind the times|on time|in time|on sale|in love|right now|"
+    "right away|right before|right after|above all|above average|below average|above and beyond|over the "
+    "years|over time|over and over|over again|all over|under pressure|under construction|under control|"
+    "under way|under the weather|under arrest|under attack|under stress|under review|under no circumstances|"
+    "under these circumstances|under the circumstances|in detail|on fire|in black and white|in the style of|"
+    "in the manner of|in the form of|in the shape of|in terms of|in order to|in case of|in addition to|in "
+    "addition|in spite of|in favor of|in charge of|in search of|in need of|in honor of|in memory of|in the "
+    "process of|in the name of|in the spirit of|in the light of|in light of|in view of|in contrast to|in "
+    "general|in particular|in fact|in short|in turn|in person|in public|in private|in advance|in vain|in "
+    "common|in total|in full|in half|in pieces|in pairs|in a hurry|in a way|in a moment|in the mood|in high "
+    "resolution|in full bloom|in bloom|in flight|in mid air|in mid-air|in midair|in motion|in action|in "
+    "progress|in place|in use|in the air|in the open air|in the rain|in the wind|in the dark|in the sun|in "
+    "the sunlight|in the shade|in the cold|in the meantime|in the future|in the past|in the present|in the "
+    "world|in the first place|in the know|in the nick of time|in good condition|inside joke|inside jokes|"
+    "inside out|inside information|upside down|left over|left behind|on average|on purpose|on demand|on "
+    "board|on hold|on duty|on strike|on trial|on vacation|on holiday|on the phone|on the verge of|on the "
+    "brink of|on the way|on the way to|on the road|on the go|on the move|on the run|on the contrary|on the "
+    "whole|on the rise|on the lookout|on the internet|on the web|on the radio|on tv|on television|on foot|"
+    "on horseback|on top of that|on top of it all|on top of everything|on top of the world|on account of|on "
+    "behalf of|on display|on track|on edge|on one hand|on the job|on the team|on his mind|on her mind|on my "
+    "mind|on your mind|on their minds|on the market|on the spot|on the same page|on the nose|on the clock|"
+    "on the house|on the mend|on cloud nine|on thin ice|on the fence about|by the way|by hand|by far|by "
+    "accident|by mistake|by chance|by heart|by then|by now|by day|by night|by and large|by means of|by "
+    "itself|by himself|by herself|by themselves|by default|by design|by virtue of|step by step|day by day|"
+    "one by one|little by little|side effects|side effect|around the clock|around the world|around the "
+    "corner from success|next to nothing|next to impossible|next to no|close to perfection|close to perfect|"
+    "close to tears|close to the heart|far from perfect|far from it|far from over|far from ideal|far from "
+    "easy|as far as|so far|by the book|off the record|near the end of the|near future|near miss|in the near "
+    "future|between jobs|between the lines|between us|in between jobs|between you and me|beyond belief|"
+    "beyond repair|beyond doubt|beyond words|beyond compare|beyond measure|beneath contempt|below zero|"
+    "below freezing|above freezing|above suspicion|over the moon|over the phone|over the counter|over "
+    "dinner|over lunch|over coffee|over breakfast|over the course of|over the weekend|over budget|across "
+    "the board|against all odds|against the odds|against the clock|against the law|against his will|against "
+    "her will|against the rules|along the way|along with|all along|along these lines|along the lines of|up "
+    "to date|out of the blue|out of order|out of control|out of date|at odds with|at the moment|at first|at "
+    "last|at least|at most|at once|at times|at all|at home|at work|at school|at peace|at rest|at war|at "
+    "heart|at the expense of|at the cost of|at the mercy of|at the beginning|at the start|at the end|by the "
+    "end|in the beginning|in the middle of nowhere|from left to right and|on your left hand side of things|"
+    "on its own|on their own|on his own|on her own|on my own|on your own|for sale|face to face with|in "
+    "color|in colour|in focus|out of focus|in silhouette|in profile|in perspective|in perfect harmony|in "
+    "harmony|in bold letters|in bold|in italics|in capital letters|in large letters|in cursive|in english|"
+    "in the foreground of history|in the heart of|in the eyes of|in his eyes|in her eyes|in their eyes|in "
+    "my opinion|in your opinion|in his opinion|in her opinion|in the morning|in the evening|in the "
+    "afternoon|at night|at dawn|at dusk|at noon|on the menu|on the agenda|on the table for discussion|in "
+    "front of an audience of millions|in the face of|on the basis of|on the part of|on the subject of|on "
+    "the topic of|in the background of her mind|in the back of his mind|in the back of her mind|in the back "
+    "of my mind|at the back of his mind|at the back of her mind|at the back of my mind|in the bag|in the "
+    "red|in the black|on the side of caution|on the bright side|on the right track|on the wrong track|on "
+    "the left wing of politics|on the rocks|on the cutting edge|on the edge of his seat|on the edge of her "
+    "seat|on the edge of their seats|on edge|under his breath|under her breath|under their breath|under "
+    "oath|under the impression|under the influence|under the radar|under the hood of the economy|under the "
+    "guise of|under the sun|under wraps|under fire|up in the air|over his head|over her head|over my head|"
+    "over the hill|behind his back|behind her back|behind my back|behind the wheel of change|in the "
+    "limelight|in the spotlight|in the wake of|in the hands of|in the palm of his hand for|in good hands|in "
+    "the clouds about|in stark contrast|in sharp contrast|in stark contrast to|in every direction|in all "
+    "directions|in the same direction|around every corner|around the holidays|on the surface of it|on a "
+    "budget|on a diet|on a whim|on a daily basis|on a regular basis|on a scale of|on the order of|on the "
+    "condition that|in the know|in the loop|in the works|in the balance|between now and then|near and dear|"
+    "far and wide|near and far|over here|over there|in here|in there|on here|up there|right there|right "
+    "here|in no time|in any case|in the long term|in the short term|on the record|on record|on cue|on point|"
+    "on its side|on his side|on her side|on its back|on his back|on her back|on all fours|on tiptoe|top to "
+    "toe|inside and out|in and out|on and off|on and on|up and down|left and right|from top to bottom of "
+    "the charts"
 ).split("|"):
     _tokens = tuple(_idiom.split(" "))
     _IDIOMS.setdefault((_tokens[0], _tokens[1]), []).append(_tokens)
 for _entries in _IDIOMS.values():
     _entries.sort(key=lambda words: -len(words))
 
-# "at the end of the day" is time, "at the end of the table" a place: these idioms only hold if no "of" follows.
+# "at the end of the day" is time, "at the end of the table" a place: these idioms only hold if no "of"
+# follows.
 _NOT_BEFORE_OF = frozenset(
     [
         ("at", "the", "end"),
@@ -323,15 +336,18 @@ _PLACE_PREPOSITIONS = frozenset(
 )
 _PLACE_DETERMINERS = frozenset("the a an both either each one every opposite all".split()) | lx.POSSESSIVES
 _PLACE_WORDS = frozenset(
-    "left right upper lower top bottom far near very immediate extreme exact direct dead center centre middle front back "
-    "rear hand left-hand right-hand opposite other outer inner side long short central visual upper-left upper-right "
-    "lower-left lower-right northern southern main own same distant deep geometric middle-left middle-right narrow wide "
-    "outside inside outermost leftmost rightmost hand-side viewer's immediate right-most left-most blurred blurry distant "
-    "curved straight rounded frontmost topmost nearest closest true absolute lower-middle rearmost head foot open".split()
+    "left right upper lower top bottom far near very immediate extreme exact direct dead center centre "
+    "middle front back rear hand left-hand right-hand opposite other outer inner side long short central "
+    "visual upper-left upper-right lower-left lower-right northern southern main own same distant deep "
+    "geometric middle-left middle-right narrow wide outside inside outermost leftmost rightmost hand-side "
+    "viewer's immediate right-most left-most blurred blurry distant "
+    "curved straight rounded frontmost topmost nearest closest true absolute lower-middle "
+    "rearmost head foot open".split()
 )
 _PLACE_HEADS = frozenset(
-    "left right side sides top bottom center centre middle midpoint corner corners edge edges rim end ends foreground "
-    "background distance front back rear base foot head half third quadrant part portion area section region margin border "
+    "left right side sides top bottom center centre middle midpoint corner corners edge edges rim end ends "
+    "foreground background distance front back rear base foot head half third quadrant part portion area "
+    "section region margin border "
     "perimeter tip lip zone mid-ground midground middleground".split()
 )
 _REGION = frozenset("half third quadrant part portion area section region zone".split())
@@ -378,7 +394,16 @@ def match_place(tokens: list[Token], i: int) -> Trigger | None:
             and tokens[j + 1].text in ("left", "right", "bottom", "back")
         ):
             # "on the left and right sides"
-            if j + 2 >= n or tokens[j + 2].text in ("side", "sides", "edges", "ends", "of", "respectively", ",", "."):
+            if j + 2 >= n or tokens[j + 2].text in (
+                "side",
+                "sides",
+                "edges",
+                "ends",
+                "of",
+                "respectively",
+                ",",
+                ".",
+            ):
                 words.append("and")
                 j += 1
     if not words or words[-1] not in _PLACE_HEADS:
@@ -768,24 +793,26 @@ DIRECT: dict[str, tuple[str, bool]] = {
 """Verbs that state a relation of their subject to their direct object."""
 
 NON_SPATIAL_ON = frozenset(
-    "turn switch put try take carry move go log sign focus depend rely base insist concentrate agree comment reflect bet "
-    "count call spend work keep get pass touch hold catch live feed act report write speak talk lecture decide plan study "
-    "hinge dwell center centre train model expand improve vote dine click tap press read elaborate "
+    "turn switch put try take carry move go log sign focus depend rely base insist concentrate agree "
+    "comment reflect bet count call spend work keep get pass touch hold catch live feed act report write "
+    "speak talk lecture decide plan study hinge dwell center centre train model expand improve vote dine "
+    "click tap press read elaborate "
     "impose emphasize emphasise advise lead bring".split()
 )
 NON_SPATIAL_IN = frozenset(
-    "believe interest result participate succeed specialize specialise paint render shoot draw depict dress wrap cover "
-    "bathe wear capture engage lose major excel invest involve delight revel interest do style illustrate write speak "
-    "turn end culminate rise increase decrease arrive come take join bring give hand put break check fill cut "
-    "stir fold log sign plug zoom differ vary design create present portray execute finish print rich trust film photograph cloak clothe clad".split()
+    "believe interest result participate succeed specialize specialise paint render shoot draw depict dress "
+    "wrap cover bathe wear capture engage lose major excel invest involve delight revel interest do style "
+    "illustrate write speak turn end culminate rise increase decrease arrive come take join bring give hand "
+    "put break check fill cut "
+    "stir fold log sign plug zoom differ vary design create present portray execute finish print "
+    "rich trust film photograph cloak clothe clad".split()
 )
 NON_SPATIAL_OVER = frozenset(
     "take think win talk look go hand preside argue cry watch read pass pull give come get rule turn".split()
 )
-DIRECTIONAL_OVER = frozenset("drape spread lay lie pull throw fold sprawl sling".split())
-"""Verbs after which "over" states contact rather than height."""
 AGENTLESS_BY = frozenset(
-    "sit stand lie rest place position locate situate seat park stay wait live hang lean kneel leave set put walk run pass "
+    "sit stand lie rest place position locate situate seat park stay wait live hang lean kneel leave set "
+    "put walk run pass "
     "swim sleep float hover grow camp gather tuck nestle crouch lay drive sail".split()
 )
 """Verbs after which "by" means beside; after any other participle it names the agent."""

@@ -15,7 +15,8 @@ _TOKEN = re.compile(
     r"\d+(?:[.,:/]\d+)*(?:[^\W\d_]+)?|[^\W_]+(?:['\u2019\-\u2010\u2011][^\W_]+)*|[^\w\s]|_", re.UNICODE
 )
 _SPLIT_HYPHEN = frozenset(
-    "upper lower top bottom left right center centre middle far back front rear side by to shoulder hand most hip".split()
+    "upper lower top bottom left right center centre middle far back front rear side by to "
+    "shoulder hand most hip".split()
 )
 _ENDS = frozenset(".!?\u3002")
 _ABBREVIATIONS = frozenset("no mr mrs ms dr st vs approx fig e.g i.e prof jr sr inc ft".split())
@@ -175,7 +176,4 @@ def _pieces(raw: str, start: int) -> list[Token]:
                 pieces.append(_word(raw[at - start : at - start + len(part)], at))
                 at += len(part) + 1
             return pieces
-    if len(lower) != len(raw):
-        # Lower-casing may change a string's length (U+0130); spans are taken from the raw string, so this is safe.
-        return [_word(raw, start)]
     return [_word(raw, start)]

@@ -187,4 +187,64 @@ Make it look like a photo from the seventies.
 Use soft light and keep the colors muted.
 Generate an image in portrait format.
 The typography should be playful and easy to read.
+He opened his laptop and started to type.
+The recipe calls for two cups of sugar.
+She whispered a secret to her best friend.
+Our flight was delayed because of fog.
+The teacher explained the rule in simple words.
+In the end, the villagers forgave the thief.
+He has been under a lot of stress lately.
+The museum is closed on Tuesdays.
+A watercolor portrait of a sailor, loose brushwork, muted blues.
+She is on a strict diet.
+The two brothers are close in age.
+They live in peace with their neighbors.
+Beat the butter and sugar until creamy.
+Add a pinch of salt and mix well.
+Let the dough rest for an hour.
+Cut the onion into small cubes.
+The company is in the middle of a merger.
+He looked at me in disbelief.
+They sang around the clock.
+The queue moved at a snail's pace.
+The law applies across the board.
+Sales rose above expectations.
+The candidate stands behind his promise.
+She stood by her decision.
+He went over the contract again.
+We are looking for a new apartment.
+The author lives by the rule of honesty.
+The concert was beyond words.
+It is between you and me.
+The report is on its way.
+The team played on despite the rain.
+He is on good terms with his boss.
+The cake is made from almonds and honey.
+The engine runs on electricity.
+They met by chance in the spring.
+The young prince dreamed of adventure.
+The lights went out all over the city.
+Her voice was full of warmth.
+A steampunk airship, intricate gears, sepia tones.
+A hyperrealistic macro shot of a dewdrop.
+Flat vector icon set, clean lines, rounded shapes.
+Gothic fantasy art, moody lighting, volumetric fog.
+A cheerful cartoon penguin wearing a bow tie.
+Isometric pixel art of a tiny bakery.
+A sculpture made of recycled plastic.
+An elegant wedding invitation in gold foil.
+Art nouveau poster with flowing lines and floral motifs.
+Portrait of an astronaut, 35mm, film grain.
+A glass of water, backlit, high contrast.
+A bowl of ramen with a soft-boiled egg.
+The witness was under oath.
+The boat drifted for days without food.
+The doctor advised against the surgery.
+It rained on and off all week.
+She laughed until she cried.
+He hung up without another word.
+The rent is due at the end of the month.
+Everyone was in a hurry to get home.
+The children took turns telling jokes.
+He made up his mind in an instant.
 """.strip().splitlines()

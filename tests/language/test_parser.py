@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spatial_core.language import RELATIONS, Parser, SceneGraph, compare_graphs, parse_prompt
 from spatial_core.language.lexicon import singular
 from spatial_core.language.scene_graph import Entity, Relation
-from tests.language.labelled_prompts import FRESH, LATER, THIRD, TUNED
+from tests.language.labelled_prompts import FIFTH, FRESH, LATER, THIRD, TUNED
 from tests.language.ordinary_sentences import ORDINARY
 
 
@@ -253,8 +253,8 @@ def _matches(graph: SceneGraph, relation: Relation, label: tuple[bool, str, list
 
 @pytest.mark.parametrize(
     ("prompts", "least_recall", "least_precision"),
-    [(TUNED, 0.97, 0.97), (FRESH, 0.97, 0.97), (THIRD, 0.93, 0.95), (LATER, 0.85, 0.90)],
-    ids=["tuned", "fresh", "third", "later"],
+    [(TUNED, 0.97, 0.97), (FRESH, 0.97, 0.97), (THIRD, 0.97, 0.97), (LATER, 0.97, 0.97), (FIFTH, 0.95, 0.95)],
+    ids=["tuned", "fresh", "third", "later", "fifth"],
 )
 def test_long_prompts(prompts: list[tuple[str, str]], least_recall: float, least_precision: float) -> None:
     found = wanted = right = reported = 0
@@ -313,9 +313,23 @@ def _check(text: str) -> None:
 
 
 SPICE = st.sampled_from(
-    "a an the left right of to on in behind it its them between and , . : ; from with that which one two cup lamp table "
-    "sits standing hidden by next other each side corner upper picture 's ' \" <reward> <|im_end|> \x00 \x1b[0m "
-    "\u200b \U0001f642 \ud800 \u0130 \u2019s \u201c \n \t - -- ( ) no not is are has there above top surrounded".split(" ")
+    "a an the left right of to on in behind it its them between and , . : ; from with that which one "
+    "two cup lamp table sits standing hidden by next other each side corner upper picture 's ' not "
+    "is are has there above top surrounded - -- ( ) no both all can set stands holds as but while "
+    "across respectively ".split()
+    + [
+        '"',
+        "<reward>",
+        "<|im_end|>",
+        "\x00",
+        "\x1b[0m",
+        "\u200b",
+        "\U0001f642",
+        "\ud800",
+        "\u0130",
+        "\u2019s",
+    ]
+    + ["\u201c", "\n", "\t"]
 )
 
 

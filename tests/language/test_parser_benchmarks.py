@@ -33,7 +33,8 @@ RELATION_OF = {
     "hidden by": "hidden_by",
 }
 LOCATED_WORDS = frozenset(
-    "on under below above over beneath underneath behind beside near between inside around atop left right front next "
+    "on under below above over beneath underneath behind beside near between inside around atop left "
+    "right front next "
     "top bottom far facing against opposite hanging leaning".split()
 )
 
@@ -76,7 +77,9 @@ def test_geneval_counts_are_exact() -> None:
     assert len(found) == 80
     for row in found:
         graph = parse_prompt(row["prompt"])
-        assert [(e.name, e.count) for e in graph.entities] == [(row["count_class"], row["count"])], row["prompt"]
+        assert [(e.name, e.count) for e in graph.entities] == [(row["count_class"], row["count"])], row[
+            "prompt"
+        ]
 
 
 @pytest.mark.parametrize("name", ["t2icompbench_spatial.jsonl", "t2icompbench_3d_spatial.jsonl"])
@@ -102,7 +105,8 @@ def test_unigenbench_layout_phrases_are_covered() -> None:
             found += 1
             gold = (at, at + len(phrase))
             covered += any(
-                overlap(relation.span, gold) >= 0.5 and relation.span[1] - relation.span[0] <= 1.5 * len(phrase)
+                overlap(relation.span, gold) >= 0.5
+                and relation.span[1] - relation.span[0] <= 1.5 * len(phrase)
                 for relation in parse_prompt(row["prompt"]).relations
             )
     assert found >= 90
