@@ -26,6 +26,7 @@ class Batch:
     families: Tensor  # [B, R]
     ground_at: Tensor  # [T, 2], row and token
     ground_target: Tensor  # [T, 5], centre, size, distance
+    ground_cells: Tensor  # [T, image tokens], share of the thing that each shows
     patch_kind: Tensor  # [B, patches]
     patch_color: Tensor
     patch_place: Tensor  # [B, patches, 3]
@@ -74,6 +75,7 @@ class BatchMaker:
         families = np.zeros_like(answers)
         ground_at: list[tuple[int, int]] = []
         ground_target: list[np.ndarray] = []
+        ground_cells: list[np.ndarray] = []
         side = GRID // 2
         image = [self.vision[0], *[self.image_token] * side**2, self.vision[1]]
         for i in range(len(indices)):
@@ -92,6 +94,7 @@ class BatchMaker:
                     if index >= 0:
                         ground_at.append((i, at + place))
                         ground_target.append(picked.target(i, index))
+                        ground_cells.append(picked.cells(i, index))
                 at += len(ids)
             rows.append(Row(prefix, (side, side), branches))
         packed = pack(rows, image_token=self.image_token, pad_token=0)
@@ -110,6 +113,7 @@ class BatchMaker:
             torch.from_numpy(families[:, :width]),
             torch.tensor(ground_at),
             torch.from_numpy(np.stack(ground_target)),
+            torch.from_numpy(np.stack(ground_cells)),
             *(torch.from_numpy(_merge_order(x)) for x in (kind, color, place, known)),
         )
 

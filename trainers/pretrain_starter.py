@@ -1,10 +1,11 @@
 """Teach the starter's backbone to see before it judges: yes / no questions, grounding, dense patch labels.
 
-One picture is shown with a dozen packed questions about it, so its tokens are encoded once. Three losses:
+One picture is shown with a dozen packed questions about it, so its tokens are encoded once. Four losses:
 answers at the readout (cross-entropy of Yes against No); boxes and distances of the things a question names,
-at the last token of each name after a middle layer (what the answer must be computed from); and, per vision
-patch, which object lies there (kind, colour, offset to its centre, distance). The heads of the last two are
-dropped. A share of the steps shows the prompt first and statements after the picture, as SpatialScore does.
+at the last token of each name after a middle layer (what the answer must be computed from); where one
+attention head of the layer before looks from there, which must be the thing itself; and, per vision patch,
+which object lies there (kind, colour, offset to its centre, distance). Their heads are dropped in the end.
+A share of the steps shows the prompt first and statements after the picture, as SpatialScore does.
 
 Differs from public pretraining: no captioning loss; on a CPU the dense targets teach more for a step.
 """
@@ -24,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+from transformers import PreTrainedTokenizerFast, Qwen3VLForConditionalGeneration
 
 from spatial_core.atomic_files import write_text
 from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
@@ -43,7 +44,7 @@ from spatial_trainers.question_data import QuestionSampler
 from spatial_trainers.scene_cache import SceneCache, build_cache
 from spatial_trainers.starter_model import save_backbone, starter_config, train_tokenizer
 
-GROUND_LAYER = 3
+POINT_LAYER, GROUND_LAYER = 2, 3
 STATE_FILE = "state.safetensors"
 
 
@@ -62,7 +63,8 @@ class PretrainSettings:
         cooldown: Share of the steps over which the rate falls to 0 at the end.
         weight_decay: On matrices.
         prompt_first: Share of steps in SpatialScore's order, after the first fifth of the run.
-        ground_weight, patch_weight: Of the two dense losses.
+        ground_weight, patch_weight, point_weight: Of the dense losses.
+        point_from: Step at which the attention loss sets in, when patches are told apart.
         ema: Decay of the averaged weights, which are what is validated and saved.
         seed: Of weights and data order.
         vocab_size: Of the tokenizer, at most.
@@ -75,8 +77,8 @@ class PretrainSettings:
     train_shards: int = 40
     validation_shards: int = 2
     processes: int = 2
-    steps: int = 1300
-    batch_size: int = 48
+    steps: int = 1100
+    batch_size: int = 32
     questions: int = 14
     lr: float = 2e-3
     warmup: int = 100
@@ -85,7 +87,9 @@ class PretrainSettings:
     prompt_first: float = 0.25
     ground_weight: float = 1.0
     patch_weight: float = 0.5
-    ema: float = 0.995
+    point_weight: float = 0.5
+    point_from: int = 0
+    ema: float = 0.99
     seed: int = 0
     vocab_size: int = 1536
     held_out_family: str = "aligned_with"
@@ -109,13 +113,15 @@ class Pretrainer:
     def __init__(self, settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast):
         self.settings = settings
         torch.manual_seed(settings.seed)
-        self.model = Qwen2_5_VLForConditionalGeneration(starter_config(tokenizer))
+        self.model = Qwen3VLForConditionalGeneration(starter_config(tokenizer))
         self.backbone: Any = self.model.model
         config = self.backbone.config
         self.heads = DenseHeads(config.text_config.hidden_size, config.vision_config.hidden_size)
         self.words = [tokenizer.convert_tokens_to_ids(word) for word in ("Yes", "No")]
         self._tap: dict[str, Tensor] = {}
         self.backbone.visual.merger.register_forward_pre_hook(self._keep_input)
+        self.pointing: Any = self.backbone.language_model.layers[POINT_LAYER].self_attn
+        self.pointing.register_forward_pre_hook(self._keep_attention, with_kwargs=True)
         self.backbone.language_model.layers[GROUND_LAYER].register_forward_hook(self._keep_output)
         matrices: list[nn.Parameter] = []
         others = list(self.heads.parameters())
@@ -139,7 +145,33 @@ class Pretrainer:
         # A layer returns a tensor in transformers 5, a tuple before.
         self._tap["middle"] = output[0] if isinstance(output, tuple) else output
 
-    def losses(self, batch: Batch) -> tuple[Tensor, dict[str, float], Tensor]:
+    def _keep_attention(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
+        self._tap["attended"] = kwargs["hidden_states"]
+        self._tap["cos"], self._tap["sin"] = kwargs["position_embeddings"]
+
+    def _points(self, batch: Batch) -> Tensor:
+        """Return the cross-entropy between where head 0 looks from each name and where the thing is."""
+        hidden, attention = self._tap["attended"].float(), self.pointing
+        row, at = batch.ground_at.unbind(1)
+        is_image = batch.packed.input_ids == self.backbone.config.image_token_id
+        first = is_image.int().argmax(1)[row]
+        cells = first[:, None] + torch.arange(batch.ground_cells.shape[1])
+        width = attention.head_dim
+
+        def head(name: str, states: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+            projection, norm = getattr(attention, f"{name}_proj"), getattr(attention, f"{name}_norm")
+            value = norm(F.linear(states, projection.weight[:width]))
+            # With M-RoPE's positions already chosen per channel by the model.
+            cos, sin = (self._tap[name][rows, columns].float() for name in ("cos", "sin"))
+            first_half, second_half = value.chunk(2, dim=-1)
+            return value * cos + torch.cat([-second_half, first_half], dim=-1) * sin
+
+        query = head("q", hidden[row, at], row, at)
+        keys = head("k", hidden[row[:, None], cells], row[:, None].expand_as(cells), cells)
+        scores = (keys @ query[:, :, None]).squeeze(-1) * attention.scaling
+        return F.cross_entropy(scores, batch.ground_cells)
+
+    def losses(self, batch: Batch, *, point: bool = True) -> tuple[Tensor, dict[str, float], Tensor]:
         """Return the loss, its parts for the log, and the answers' logits `[B, R]`."""
         with torch.autocast("cpu", torch.bfloat16), PlainAttention():
             hidden = forward_packed(self.backbone, batch.packed, batch.pixel_values, batch.grid_thw)
@@ -157,24 +189,28 @@ class Pretrainer:
         place = F.smooth_l1_loss(
             self.heads.place(patches[known]), batch.patch_place.view(-1, 3)[known], beta=0.05
         )
+        pointed = self._points(batch)
         s = self.settings
         loss = answer + s.ground_weight * 4 * ground + s.patch_weight * (0.3 * kind + 0.3 * color + place)
-        parts = {"answer": answer, "ground": ground, "kind": kind, "color": color, "place": place}
+        if point:
+            loss = loss + s.point_weight * pointed
+        parts = {"answer": answer, "ground": ground, "point": pointed, "kind": kind, "color": color}
+        parts["place"] = place
         right = (logits[asked] > 0) == (batch.answers[asked] > 0)
-        log = {name: float(value) for name, value in parts.items()} | {
+        log = {name: float(value.detach()) for name, value in parts.items()} | {
             "accuracy": float(right.float().mean())
         }
         return loss, log, logits.detach()
 
-    def step(self, batch: Batch, rate: float) -> dict[str, float]:
-        """Take one optimizer step at `rate` times the peak learning rate."""
+    def step(self, batch: Batch, step: int) -> dict[str, float]:
+        """Take optimizer step number `step`, counted from 0."""
         self.model.train()
-        loss, log, _ = self.losses(batch)
+        loss, log, _ = self.losses(batch, point=step >= self.settings.point_from)
         loss.backward()
         log["norm"] = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self.settings.lr * rate
+                group["lr"] = self.settings.lr * rate_at(step, self.settings)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
@@ -289,7 +325,7 @@ def run(settings: PretrainSettings) -> dict[str, Any]:
     bar = tqdm(loader, initial=first, total=settings.steps, desc="pretraining")
     with (out / "metrics.jsonl").open("a", encoding="utf-8") as log:
         for done, batch in enumerate(bar, start=first + 1):
-            line: dict[str, Any] = trainer.step(batch, rate_at(done - 1, settings))
+            line: dict[str, Any] = trainer.step(batch, done - 1)
             if done % 20 == 0:
                 line |= {"step": done, "seconds": round(time.monotonic() - begin, 1)}
                 log.write(json.dumps(line) + "\n")

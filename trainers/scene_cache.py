@@ -89,6 +89,16 @@ class CachedScenes:
             dtype=np.float32,
         )
 
+    def cells(self, scene: int, index: int) -> npt.NDArray[np.float32]:
+        """Return the share of one object that lies in each merged token, `[64]`, row by row; its sum is 1."""
+        half = GRID // 2
+        mine = (self.patches[scene] == index).reshape(half, 2, half, 2).sum((1, 3)).astype(np.float32)
+        if not mine.any():
+            x0, y0, x1, y1 = self.boxes[scene, index]
+            middle = np.clip(np.array([y0 + y1, x0 + x1]) / 2 * half, 0, half - 1).astype(int)
+            mine[middle[0], middle[1]] = 1
+        return (mine / mine.sum()).reshape(-1)
+
     def patch_labels(self) -> tuple[Any, Any, Any, Any]:
         """Return kind, colour `[N, 16, 16]`, offset to the centre with log distance `[..., 3]`, known."""
         scene = np.arange(len(self.images))[:, None, None]

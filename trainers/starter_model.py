@@ -1,7 +1,9 @@
-"""The starter's backbone from scratch: a small Qwen2.5-VL, and a byte-level tokenizer with its tokens.
+"""The starter's backbone from scratch: a small Qwen3-VL, and a byte-level tokenizer with its tokens.
 
-It is the class and the code path of the 7B model at a size that trains on a CPU: 128-pixel images become
-16 x 16 patches and 64 merged tokens; three of its five vision blocks attend to the whole picture.
+It is the class and the code path of the public model at a size that trains on a CPU: 128-pixel images become
+16 x 16 patches and 64 merged tokens. Not Qwen2.5-VL, whose patches know only where they are to each other:
+after 600 steps of 48 pictures a small one placed things by height (.95) but not from left to right (.58).
+Qwen3-VL adds a learned embedding of each patch's place.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -57,7 +59,7 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> PreTrainedToken
     )
 
 
-def starter_config(tokenizer: PreTrainedTokenizerFast, **text_overrides: Any) -> Qwen2_5_VLConfig:
+def starter_config(tokenizer: PreTrainedTokenizerFast, **text_overrides: Any) -> Qwen3VLConfig:
     """Return the configuration whose special token ids are the tokenizer's."""
     ids = {name: tokenizer.convert_tokens_to_ids(name) for name in SPECIAL_TOKENS}
     text: dict[str, Any] = {
@@ -68,26 +70,31 @@ def starter_config(tokenizer: PreTrainedTokenizerFast, **text_overrides: Any) ->
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "max_position_embeddings": 2048,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]},
+        "head_dim": 64,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "mrope_section": [12, 10, 10],
+            "mrope_interleaved": True,
+        },
         "tie_word_embeddings": True,
-        "use_sliding_window": False,
         "bos_token_id": None,
         "eos_token_id": ids["<|im_end|>"],
         "pad_token_id": ids["<|endoftext|>"],
     }
-    return Qwen2_5_VLConfig(
+    return Qwen3VLConfig(
         text_config=text | text_overrides,
         vision_config={
             "depth": 5,
             "hidden_size": 192,
-            "intermediate_size": 512,
+            "intermediate_size": 640,
             "num_heads": 3,
             "patch_size": 8,
             "spatial_merge_size": 2,
             "temporal_patch_size": 2,
-            "window_size": 64,
             "out_hidden_size": 256,
-            "fullatt_block_indexes": [1, 3, 4],
+            "num_position_embeddings": 256,
+            "deepstack_visual_indexes": [],
         },
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],
@@ -98,7 +105,7 @@ def starter_config(tokenizer: PreTrainedTokenizerFast, **text_overrides: Any) ->
 
 
 def save_backbone(
-    model: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: str | Path
+    model: Qwen3VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: str | Path
 ) -> None:
     """Write a Hugging Face folder: weights, configuration, tokenizer and image constants."""
     folder = Path(folder)

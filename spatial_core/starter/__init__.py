@@ -18,7 +18,7 @@ def starter_path(name: StarterName) -> Path:
 
     Args:
         name: "reward" for the folder of the judge file, whose backbone lies beside it; "backbone" or "vqa"
-            for the Hugging Face folder of the small Qwen2.5-VL.
+            for the Hugging Face folder of the small Qwen3-VL.
 
     Raises:
         ValueError: If no such model is bundled.

@@ -1,4 +1,4 @@
-"""The starter's pretraining: scenes on disk, questions with exact answers, and a run that goes on where it stopped."""
+"""The starter's pretraining: scenes on disk, questions with exact answers, a run that goes on exactly."""
 
 from __future__ import annotations
 
