@@ -62,7 +62,7 @@ class PretrainSettings:
         warmup: Steps of linear growth.
         cooldown: Share of the steps over which the rate falls to 0 at the end.
         weight_decay: On matrices.
-        prompt_first: Share of steps in SpatialScore's order, after the first fifth of the run.
+        prompt_first: Share of steps in SpatialScore's order, after step `prompt_first_from`.
         ground_weight, patch_weight, point_weight: Of the dense losses.
         point_from: Step at which the attention loss sets in, when patches are told apart.
         ema: Decay of the averaged weights, which are what is validated and saved.
@@ -77,7 +77,7 @@ class PretrainSettings:
     train_shards: int = 40
     validation_shards: int = 2
     processes: int = 2
-    steps: int = 1100
+    steps: int = 900
     batch_size: int = 32
     questions: int = 14
     lr: float = 2e-3
@@ -85,6 +85,7 @@ class PretrainSettings:
     cooldown: float = 0.35
     weight_decay: float = 0.05
     prompt_first: float = 0.25
+    prompt_first_from: int = 220
     ground_weight: float = 1.0
     patch_weight: float = 0.5
     point_weight: float = 0.5
@@ -265,7 +266,7 @@ class _Stream(torch.utils.data.IterableDataset[Batch]):
         for step in range(self.first, s.steps):
             rng = np.random.default_rng([s.seed, step])
             indices = rng.integers(len(self.maker.cache), size=s.batch_size)
-            prompt_first = step > s.steps // 5 and rng.random() < s.prompt_first
+            prompt_first = step > s.prompt_first_from and rng.random() < s.prompt_first
             yield self.maker.make(indices, rng, prompt_first=prompt_first, questions=s.questions)
 
 
