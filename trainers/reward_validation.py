@@ -141,9 +141,16 @@ def measure(
         sides = [row[key]["accuracy"] for key in ("true", "false") if row[key]["accuracy"] is not None]
         return row | {"balanced": round(sum(sides) / len(sides), 4) if len(sides) == 2 else None}
 
-    # Each comparison in both orders, so that outcomes differ and 1/2 is the constant to beat.
-    mirrored = probabilities + [1.0 - p for p in probabilities]
-    outcomes = [1.0] * len(probabilities) + [0.0] * len(probabilities)
+    def calibration(test: Callable[[Comparison], bool]) -> dict[str, float]:
+        chosen = [p for c, p in zip(cases, probabilities, strict=True) if test(c)]
+        # Each comparison in both orders, so that outcomes differ and 1/2 is the constant to beat.
+        mirrored = chosen + [1.0 - p for p in chosen]
+        outcomes = [1.0] * len(chosen) + [0.0] * len(chosen)
+        return {
+            "brier_skill": round(brier_skill(mirrored, outcomes), 4),
+            "calibration_error": round(expected_calibration_error(mirrored, outcomes), 4),
+        }
+
     return {
         "pairs": len(by_pair),
         "comparisons": len(cases),
@@ -159,6 +166,7 @@ def measure(
         },
         "by_tag": {
             tag: where(lambda c, tag=tag: tag in c.pair.tags)
+            | calibration(lambda c, tag=tag: tag in c.pair.tags)
             for tag in sorted({tag for c in cases for tag in c.pair.tags})
         },
         "by_family_one_edit": families(True),
@@ -166,8 +174,7 @@ def measure(
         "verdicts": verdict_row(None),
         "verdicts_by_family": {name: verdict_row(name) for name in sorted({c[0] for c in clauses})},
         "nll": round(-sum(math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities), 4),
-        "brier_skill": round(brier_skill(mirrored, outcomes), 4),
-        "calibration_error": round(expected_calibration_error(mirrored, outcomes), 4),
+        **calibration(lambda _: True),
     }
 
 
@@ -193,8 +200,15 @@ def markdown(metrics: Mapping[str, Any]) -> str:
     lines += [_line(tag, row) for tag, row in metrics["by_tag"].items()]
     lines += [
         "",
-        f"Probabilities: log loss {metrics['nll']:.3f}, Brier skill {metrics['brier_skill']:.3f}, "
-        f"calibration error {metrics['calibration_error']:.3f}.",
+        f"Log loss of the probabilities: {metrics['nll']:.3f}.",
+        "",
+        "| probabilities | Brier skill over 1/2 | calibration error | n |",
+        "|---|---|---|---|",
+    ]
+    rows = {"all": metrics | {"n": metrics["comparisons"]}, **metrics["by_tag"]}
+    for name, row in rows.items():
+        lines.append(f"| {name} | {row['brier_skill']:.3f} | {row['calibration_error']:.3f} | {row['n']} |")
+    lines += [
         "",
         "| edited relation (one edit) | accuracy | 95 % | n |",
         "|---|---|---|---|",

@@ -11,7 +11,7 @@ import json
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,14 +22,16 @@ from tqdm import tqdm
 
 from spatial_core.atomic_files import atomic_path, write_text
 from spatial_core.scenes.closure import FALSE, FAMILIES, TRUE, Closure
-from spatial_core.scenes.pairs import PairBatch, ScenePair, sample_pairs
+from spatial_core.scenes.pairs import PairBatch, ScenePair, edit_margins, sample_pairs
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.statements import PAPER_HISTOGRAM, SHORT_HISTOGRAM
 from spatial_trainers.recipe import ScenesRecipe, build
 
 SHARD = 128
+CLOSE = 0.2
+"""Edits of a smaller margin are close to call; the dead zone of `spatial_core.geometry` ends at half of it."""
 _BATCH = 64
-_SEEDS_PER_PAIR = 16
+_SEEDS_PER_PAIR = 4
 _TRUTH = {TRUE: True, FALSE: False}
 
 
@@ -103,20 +105,18 @@ def _render_shard(settings: dict[str, Any], shard: tuple[str, int, int], folder:
     for items, indices in wanted.items():
         for start in range(0, len(indices), _BATCH):
             some = indices[start : start + _BATCH]
-            for index, (batch, row) in zip(some, _sample(recipe, split, some, dict(items)), strict=True):
-                at = 2 * (index - first)
-                for place, rendering in ((at, batch.rendering), (at + 1, batch.rendering_rejected)):
-                    levels = (rendering.images[row].clamp(0, 1) * 255).round().to(torch.uint8)
+            for index, drawn in zip(some, _sample(recipe, split, some, dict(items)), strict=True):
+                records[index] = _record(recipe, drawn, split, index, held_out=dict(items)["held_out"])
+                for place, side, rendering in (
+                    (2 * (index - first), "chosen", drawn.batch.rendering),
+                    (2 * (index - first) + 1, "rejected", drawn.batch.rendering_rejected),
+                ):
+                    levels = (rendering.images[drawn.row].clamp(0, 1) * 255).round().to(torch.uint8)
                     stack[place] = levels.permute(1, 2, 0).numpy()
-                tags = ["held-out wordings"] if dict(items)["wordings"] == "held_out" else []
-                records[index] = _record(recipe, batch.pairs[row], split, index, tags) | {
-                    f"{key}_{side}": value
-                    for place, side in ((at, "chosen"), (at + 1, "rejected"))
-                    for key, value in (
-                        ("image", f"{_name(shard)}.npy#{place}"),
-                        ("sha256", hashlib.sha256(stack[place].tobytes()).hexdigest()),
-                    )
-                }
+                    records[index] |= {
+                        f"image_{side}": f"{_name(shard)}.npy#{place}",
+                        f"sha256_{side}": hashlib.sha256(stack[place].tobytes()).hexdigest(),
+                    }
     with atomic_path(folder / f"{_name(shard)}.npy") as temporary:
         np.save(temporary, stack, allow_pickle=False)
     # Last: its presence says that the shard is whole.
@@ -126,46 +126,55 @@ def _render_shard(settings: dict[str, Any], shard: tuple[str, int, int], folder:
     )
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """A pair: a row of a batch, and how far its edits are from being close to call."""
+
+    batch: PairBatch
+    row: int
+    margin: float
+
+    @property
+    def pair(self) -> ScenePair:
+        return self.batch.pairs[self.row]
+
+
 def _wish(recipe: ScenesRecipe, split: str, index: int) -> dict[str, Any]:
-    """Return the arguments of `sample_pairs` that differ from pair to pair."""
+    """Return what `sample_pairs` is told differently from pair to pair."""
     rng = Random(f"{recipe.seed}|{split}|{index}")
     short = rng.random() < recipe.short
-    new_words = split == "test" and rng.random() < recipe.held_out_wordings
-    return {
-        "short": short,
-        "wordings": "held_out" if new_words else "train",
-    }
+    return {"short": short, "held_out": split == "test" and rng.random() < recipe.held_out_wordings}
 
 
-def _sample(
-    recipe: ScenesRecipe, split: str, indices: Sequence[int], wish: dict[str, Any]
-) -> list[tuple[PairBatch, int]]:
-    """Return a batch and a row of it for every pair."""
+def _sample(recipe: ScenesRecipe, split: str, indices: Sequence[int], wish: dict[str, Any]) -> list[_Drawn]:
     long = {n: w for n, w in PAPER_HISTOGRAM.items() if n <= recipe.max_relations}
     # A prompt of one relation cannot differ in two.
-    most = 1 if wish["short"] else min(recipe.max_edits, min(long))
-    found: dict[int, tuple[PairBatch, int]] = {}
+    most = 1 if wish["short"] else recipe.max_edits
+    excluded = recipe.held_out_family if split != "test" else ""
+    arguments: dict[str, Any] = {
+        "num_edits": tuple(range(1, most + 1)),
+        "num_relations": SHORT_HISTOGRAM if wish["short"] else long,
+        "split": split,
+        "size": recipe.size,
+        "wordings": "held_out" if wish["held_out"] else "train",
+        "exclude": (excluded,) if excluded else (),
+    }
+
+    def drawn(seeds: Sequence[int]) -> list[_Drawn | None]:
+        try:
+            batch = sample_pairs(seeds, **arguments)
+        except RuntimeError:
+            # One seed without a pair spoils its batch: find out which.
+            return [None] if len(seeds) == 1 else [drawn([seed])[0] for seed in seeds]
+        return [_Drawn(batch, row, margin) for row, margin in enumerate(edit_margins(batch))]
+
+    found: dict[int, _Drawn] = {}
     for attempt in range(_SEEDS_PER_PAIR):
         left = [i for i in indices if i not in found]
         if not left:
             break
         seeds = [(recipe.seed * 10**7 + i) * _SEEDS_PER_PAIR + attempt for i in left]
-        arguments: dict[str, Any] = {
-            "num_edits": tuple(range(1, most + 1)),
-            "num_relations": SHORT_HISTOGRAM if wish["short"] else long,
-            "split": split,
-            "size": recipe.size,
-            "wordings": wish["wordings"],
-        }
-        try:
-            batch = sample_pairs(seeds, **arguments)
-            batches: list[tuple[PairBatch, int] | None] = [(batch, row) for row in range(len(seeds))]
-        except RuntimeError:
-            # One seed without a pair spoils its batch: find out which.
-            batches = [_single(seed, arguments) for seed in seeds]
-        for index, result in zip(left, batches, strict=True):
-            if result is not None and _may_be_used(recipe, result[0].pairs[result[1]], split):
-                found[index] = result
+        found |= {i: result for i, result in zip(left, drawn(seeds), strict=True) if result is not None}
     missing = [i for i in indices if i not in found]
     if missing:
         raise ValueError(
@@ -174,34 +183,23 @@ def _sample(
     return [found[i] for i in indices]
 
 
-def _single(seed: int, arguments: dict[str, Any]) -> tuple[PairBatch, int] | None:
-    try:
-        return sample_pairs([seed], **arguments), 0
-    except RuntimeError:
-        return None
-
-
-def _families(pair: ScenePair) -> set[str]:
-    return {r.relation for graph in (pair.graph, pair.graph_rejected) for r in graph.relations}
-
-
-def _may_be_used(recipe: ScenesRecipe, pair: ScenePair, split: str) -> bool:
-    return split == "test" or not recipe.held_out_family or recipe.held_out_family not in _families(pair)
-
-
 def _truth(pair: ScenePair, *, rejected: bool, closure: Closure) -> list[bool | None]:
     caption = pair.caption_rejected if rejected else pair.caption
     return [_TRUTH.get(closure.state(s)) for s in caption.statements]
 
 
-def _record(
-    recipe: ScenesRecipe, pair: ScenePair, split: str, index: int, tags: Sequence[str]
-) -> dict[str, Any]:
+def _record(recipe: ScenesRecipe, drawn: _Drawn, split: str, index: int, *, held_out: bool) -> dict[str, Any]:
     """Return the pair record without its pictures, with exact labels and tags for the tables."""
+    pair = drawn.pair
     named = sum(thing.named for thing in pair.scene.objects)
-    tags = [*tags, "five or more objects" if named >= 5 else "fewer than five objects"]
-    if recipe.held_out_family in _families(pair):
-        tags.append("held-out family")
+    stated = {r.relation for graph in (pair.graph, pair.graph_rejected) for r in graph.relations}
+    tags = {
+        "held-out wordings": held_out,
+        "held-out family": recipe.held_out_family in stated,
+        "five or more objects": named >= 5,
+        "fewer than five objects": named < 5,
+        "close to call": drawn.margin < CLOSE,
+    }
     before, after = pair.graph, pair.graph_rejected
     return {
         "id": f"{split}-{index:07d}",
@@ -227,7 +225,8 @@ def _record(
             for number, edit in enumerate(pair.edits)
             for i in edit.relations
         ],
-        "tags": tags,
+        "tags": [tag for tag, holds in tags.items() if holds],
+        "margin": round(drawn.margin, 4),
         "generator": f"spatial_core.scenes {RENDERER_VERSION}",
         "seed": pair.seed,
         "split": split,

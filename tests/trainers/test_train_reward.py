@@ -234,7 +234,7 @@ def test_a_batch_holds_each_picture_once_and_labels_for_both_sides(make: Make) -
 
 def test_it_learns_what_can_be_learned_and_saves_it(make: Make, tmp_path: Path) -> None:
     recipe = make(
-        optimizer__steps=40,
+        optimizer__steps=60,
         optimizer__pairs_per_step=8,
         optimizer__pairs_per_device=8,
         optimizer__learning_rate=1e-2,
@@ -266,7 +266,7 @@ def test_it_learns_what_can_be_learned_and_saves_it(make: Make, tmp_path: Path) 
     assert str(tmp_path) not in (folder / "card.json").read_text("utf-8")
 
 
-class _Killed(Exception):
+class _KilledError(Exception):
     pass
 
 
@@ -294,11 +294,11 @@ def test_a_killed_run_goes_on_bit_for_bit(
         nonlocal taken
         taken += 1
         if taken == 5:
-            raise _Killed
+            raise _KilledError
         return step(self, batches)
 
     monkeypatch.setattr(trainer_module.RewardTrainer, "take_step", dies)
-    with pytest.raises(_Killed):
+    with pytest.raises(_KilledError):
         train_reward(make("killed", **changes))
     monkeypatch.setattr(trainer_module.RewardTrainer, "take_step", step)
     assert load_state(tmp_path / "killed" / STATE_FILE).step == 3
