@@ -55,10 +55,11 @@ TALL_SURFACE = 0.95
 """The same for a thing that rises well above the other: on a plate seen from above it may end near the lower
 rim, and if it stood before the plate it would end below it."""
 
-FARTHER_ON, NEARER_ON, APART_IN = 0.12, 0.45, 0.5
+FARTHER_ON, BACK_EDGE, NEARER_ON, APART_IN = 0.05, 0.25, 0.45, 0.5
 """How far a thing may lie behind and before the middle of what it rests on, and from what it is in or under,
-in widths of the larger one. In 600 exact scenes, 90 % of resting things lay between .35 before and .02
-behind, and 99 % of what stood behind another at least .18 behind it."""
+in widths of the larger one; behind, BACK_EDGE of the width by which the support is the wider one is added,
+since a table reaches far back. In 600 exact scenes, 99 % of the things behind another of about their size
+were at least .18 behind it, and 95 % of those that rested on one were before its middle."""
 
 DEPTH_SLACK = 0.02
 """Error of distances, as a relative difference, allowed on top of that."""
@@ -602,12 +603,13 @@ def _on(view: _View) -> Tensor:
     """The subject rests on the object, or spans above it as a table does above a cat (so that `under`, which
     is this with the participants exchanged, covers both a book under a cup and a cat under a table)."""
     s, o = view.subject, view.object
-    shelters = torch.minimum(_shelters(s, o), _touching(view, APART_IN, APART_IN))
+    shelters = torch.minimum(_shelters(s, o), _touching(view))
     return torch.minimum(_over(s, o), torch.maximum(_resting(view), shelters)).clamp(max=0.5)
 
 
 def _resting(view: _View) -> Tensor:
-    return torch.minimum(_rests(view.subject, view.object), _touching(view, FARTHER_ON, NEARER_ON))
+    s, o = view.subject, view.object
+    return torch.minimum(_rests(s, o), _touching(view, FARTHER_ON, NEARER_ON, BACK_EDGE))
 
 
 def _over(a: _Box, b: _Box) -> Tensor:
@@ -616,13 +618,17 @@ def _over(a: _Box, b: _Box) -> Tensor:
     return 2 * (overlap / torch.minimum(a.width, b.width) - 0.5)
 
 
-def _touching(view: _View, farther: float, nearer: float) -> Tensor:
+def _touching(
+    view: _View, farther: float = APART_IN, nearer: float = APART_IN, back_edge: float = 0.0
+) -> Tensor:
     """Distances do not forbid contact: the subject is at most so many widths farther or nearer."""
     s, o = view.subject, view.object
-    # Without the picture's size, things are taken to be large in it, so that little is ruled out.
-    widths = 0.6 if view.image_size is None else torch.maximum(s.width, o.width) / max(view.image_size)
     difference = _depth_difference(s, o)
-    allowed = torch.where(difference > 0, nearer, farther) * widths + DEPTH_SLACK
+    larger = torch.maximum(s.width, o.width)
+    behind = farther * larger + back_edge * (o.width - s.width).clamp(min=0)
+    # Without the picture's size, things are taken to be large in it, so that little is ruled out.
+    side = larger / 0.6 if view.image_size is None else max(view.image_size)
+    allowed = torch.where(difference > 0, nearer * larger, behind) / side + DEPTH_SLACK
     return (1 - difference.abs() / allowed).nan_to_num(nan=1.0)
 
 
@@ -632,7 +638,9 @@ def _rests(a: _Box, b: _Box) -> Tensor:
     touching = ((CONTACT_GAP - gap) / (2 * CONTACT_GAP)).clamp(max=0.5)
     beneath = _beneath(a, b)
     depth = (a.bottom - b.top) / b.height
-    rise = ((b.top - a.top) / a.height).clamp(0, 0.5) * 2
+    # On a flat thing, seen from above, even what lies within its box lies on it.
+    flat = 0.3 * (b.width / b.height - 1).clamp(0, 1)
+    rise = ((b.top - a.top) / a.height + flat).clamp(0, 0.5) * 2
     surface = SURFACE + (TALL_SURFACE - SURFACE) * rise
     # What lies right below `a` tells more than how far down it ends: a table top may fill its box.
     shallow = torch.where(
@@ -671,7 +679,7 @@ def _inside(view: _View) -> Tensor:
     across = 4 * (width / s.width - 0.75)
     sunk = 4 * (1.1 - (s.bottom - o.top) / o.height)
     smaller = 2 * (1.2 - s.area / o.area)
-    return _least(contained, across, sunk, smaller, _touching(view, APART_IN, APART_IN))
+    return _least(contained, across, sunk, smaller, _touching(view))
 
 
 def _around(view: _View) -> Tensor:

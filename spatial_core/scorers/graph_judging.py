@@ -33,6 +33,12 @@ _AS_ONE = {"near", "next_to", "around"}
 """Several things are near something, or surround it, together: judged by the box around all of them. Every
 other relation must hold of each."""
 
+_BACKDROPS = frozenset(
+    "wall floor ground ceiling sky background horizon room street road grass lawn field sand beach water sea "
+    "ocean snow landscape".split()
+)
+"""What is everywhere and has no outline: that no box was found for it does not mean that it is not there."""
+
 _VERDICTS: dict[int, Verdict] = {1: "true", 0: "false", -1: "ambiguous"}
 
 
@@ -111,7 +117,9 @@ class _Judge:
             confidences=[
                 self.options[e][pick].confidence for e, pick in enumerate(self.chosen) if pick is not None
             ],
-            absent=[self._missing(e) for e in entities if self.chosen[e] is None],
+            absent=[
+                self._missing(e) for e in entities if self.chosen[e] is None and not self._is_backdrop(e)
+            ],
         )
 
     def _whole(self, part: int) -> int:
@@ -189,12 +197,15 @@ class _Judge:
 
     def _report(self, row: int, relation: Relation) -> RelationReport:
         words = self.graph.words(relation)
-        missing = [
-            self._missing(e) for e in _participants(relation) if self.chosen[self.stands_for[e]] is None
-        ]
-        if missing:
-            reason = "; ".join(dict.fromkeys(missing))
-            return RelationReport(relation.relation, words, relation.span, "false", 0.0, -1.0, reason=reason)
+        absent = [e for e in _participants(relation) if self.chosen[self.stands_for[e]] is None]
+        if absent:
+            reason = "; ".join(dict.fromkeys(self._missing(e) for e in absent))
+            unknown = RelationReport(
+                relation.relation, words, relation.span, "ambiguous", 0.5, 0.0, reason=reason
+            )
+            if all(self._is_backdrop(e) for e in absent):
+                return unknown
+            return replace(unknown, verdict="false", score=0.0, margin=-1.0)
         picks = [self.chosen[e] for e in self._distinct(relation)]
         margin = self.margins[row][tuple(pick for pick in picks if pick is not None)]
         verdict = verdicts(torch.tensor([margin], dtype=torch.float64))
@@ -212,6 +223,9 @@ class _Judge:
             boxes=tuple(self.picture.detections[place].box for place in places),
             reason=_undecided(relation) if math.isnan(margin) else "",
         )
+
+    def _is_backdrop(self, entity: int) -> bool:
+        return not _BACKDROPS.isdisjoint(self.graph.entities[entity].name.lower().split()[-1:])
 
     def _missing(self, entity: int) -> str:
         wanted, found = self.graph.entities[entity], len(self.found[entity])

@@ -201,6 +201,19 @@ def test_what_geometry_cannot_tell_is_said_to_be_so() -> None:
     assert (seen.verdict, seen.reason) == ("ambiguous", "boxes do not show a thing's own point of view")
 
 
+def test_a_backdrop_without_a_box_is_undecided_not_absent() -> None:
+    g = graph(["lamp", "wooden floor"], ("on", 0, (1,)))
+    scores = GeometricScorer().score_detections(g, [[Detection("lamp", LEFT, 0.9)], []], SIZE)
+    assert scores.relations is not None
+    (floor,), (nothing,) = scores.relations
+    assert (floor.verdict, floor.score, floor.reason) == ("ambiguous", 0.5, "no wooden floor was found")
+    # Without the lamp it is false all the same.
+    assert nothing.verdict == "false" and nothing.reason == "no lamp was found; no wooden floor was found"
+    assert scores.notes == ("", "No lamp was found.")
+    found = report(g, Detection("lamp", LEFT, 0.9), Detection("floor", (0.0, 60.0, 200.0, 100.0), 0.9))
+    assert found.verdict == "true"
+
+
 def test_mean_satisfied_and_std_over_relations() -> None:
     g = graph(["cat", "dog", "cup"], ("left_of", 0, (1,)), ("right_of", 0, (2,)))
     found = [Detection("cat", LEFT, 1.0), Detection("dog", MIDDLE, 1.0), Detection("cup", RIGHT, 1.0)]
@@ -348,3 +361,32 @@ def test_a_depth_model_gives_distances_and_the_range_of_the_scene() -> None:
     assert scorer.score(
         far_right, graph(["cat", "dog"], ("foreground", 0, ("picture",)))
     ).satisfied.tolist() == [0]
+
+
+@pytest.mark.slow
+def test_exact_boxes_tell_a_scene_from_its_perturbed_twin() -> None:
+    """Adversarial pairs of scenes, by their own boxes and distances: prompt and twin, both ways round."""
+    from spatial_core.scenes.pairs import sample_pairs
+
+    batch = sample_pairs(range(90000, 90030), split=None)
+    scorer, right = GeometricScorer(), 0
+    for row, pair in enumerate(batch.pairs):
+        seen: list[list[Detection]] = []
+        for scene, drawn in ((pair.scene, batch.rendering), (pair.scene_rejected, batch.rendering_rejected)):
+            seen.append([])
+            for k, thing in enumerate(scene.objects):
+                looks = [thing.color] if thing.pattern == "plain" else [thing.color, thing.pattern]
+                # Furniture is named without its colour.
+                name = (
+                    thing.kind
+                    if thing.kind in ("table", "shelf", "stool")
+                    else f"{' '.join(looks)} {thing.kind}"
+                )
+                if drawn.visible_fraction[row, k] > 0.05:
+                    box = tuple(drawn.full_boxes[row, k].tolist())
+                    seen[-1].append(Detection(name, box, 0.9, float(drawn.distances[row, k])))
+        for caption, order in ((pair.caption, (0, 1)), (pair.caption_rejected, (1, 0))):
+            mean = scorer.score_detections(caption.text, [seen[place] for place in order], (128, 128)).mean
+            right += int(mean[0] > mean[1])
+    assert len(batch.pairs) >= 20
+    assert right / (2 * len(batch.pairs)) >= 0.95
