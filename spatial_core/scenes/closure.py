@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from spatial_core.geometry import judge
+from spatial_core.scenes.layout import BLOCKS
 from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.scene import Scene, SceneObject
 from spatial_core.scenes.stage import make_item
@@ -62,9 +63,6 @@ PLACES: tuple[str, ...] = (
     "foreground",
     "background",
 )
-_BLOCKS = {"cube", "cylinder", "book", "plate", "box"}
-"""What people call stacked when one is on another; a hat on a chair is just on it."""
-
 BY_STATE = {"on", "under", "inside", "stacked_on", "leaning_against", "hanging_on"}
 """Relations that who holds whom decides, exactly."""
 
@@ -136,6 +134,7 @@ class _World:
         self.valid = np.zeros((b, n), bool)
         self.thing = np.zeros((b, n), bool)
         self.seat = np.zeros((b, n), bool)
+        self.solid = np.zeros((b, n), bool)
         self.block = np.zeros((b, n), bool)
         self.host = np.zeros((b, n), bool)
         self.support = np.full((b, n), n + 1)
@@ -157,8 +156,9 @@ class _World:
             self.valid[k, i] = furniture or state.named
             self.thing[k, i] = not furniture and state.named
             self.seat[k, i] = state.kind == "stool"
+            self.solid[k, i] = not furniture or state.kind == "stool"
             self.host[k, i] = state.kind in ("table", "stool")
-            self.block[k, i] = state.kind in _BLOCKS
+            self.block[k, i] = state.kind in BLOCKS
             self.manner[k, i] = manners[state.relation_to_support]
             on_wall = state.kind == "shelf" or state.relation_to_support == "hanging_on"
             leaning = state.relation_to_support == "leaning_against"
@@ -469,10 +469,11 @@ class _Rules:
     def _hidden(self) -> States:
         nearer = self._minus(self.far) < -0.02
         share = self.overlap / (self.bw * self.bh)[:, :, None]
-        part = np.where(nearer, share, 0.0)
+        # A table fills a large box, and hides little of what overlaps with that.
+        part = np.where(nearer & self.w.solid[:, None, :], share, 0.0)
         rest = part.sum(-1, keepdims=True) - part
         loose = ~self.tied
-        true = nearer & loose & (self.seen < 0.82)[:, :, None] & (share > 0.15) & (rest < 0.5 * share)
+        true = nearer & loose & (self.seen < 0.86)[:, :, None] & (share > 0.15) & (rest < 0.5 * share)
         false = (
             (self.overlap == 0) | ~nearer & (self._minus(self.far) > 0.02) | (self.seen > 0.985)[:, :, None]
         )

@@ -23,6 +23,9 @@ Room = Literal["tabletop", "room", "corner"]
 
 FURNITURE: tuple[str, ...] = tuple(n for n, k in OBJECT_KINDS.items() if k.category == "furniture")
 THINGS: tuple[str, ...] = tuple(n for n, k in OBJECT_KINDS.items() if k.category == "object")
+BLOCKS: tuple[str, ...] = ("cube", "cylinder", "book", "plate", "box")
+"""What people call stacked when one is on another; a hat on a chair is just on it."""
+
 WALL_KINDS: tuple[str, ...] = tuple(n for n in THINGS if OBJECT_KINDS[n].wall)
 HOLDERS: tuple[str, ...] = tuple(n for n in THINGS if OBJECT_KINDS[n].can_hold_on_top)
 CONTAINERS: tuple[str, ...] = tuple(n for n in THINGS if OBJECT_KINDS[n].can_contain)
@@ -151,10 +154,10 @@ class _Director:
             self._fit(THINGS, lambda state: self.stage.put_on_top(state, holder), factor=0.85)
 
     def stack(self) -> None:
-        holder = self._somebody(HOLDERS, factor=1.2)
+        holder = self._somebody([k for k in BLOCKS if k in HOLDERS], factor=1.2)
         if holder is None:
             return
-        second = self._fit(HOLDERS, lambda state: self.stage.put_on_top(state, holder))
+        second = self._fit(BLOCKS, lambda state: self.stage.put_on_top(state, holder))
         if second is not None and self.rng.random() < 0.3:
             self._fit(THINGS, lambda state: self.stage.put_on_top(state, second), factor=0.8)
 
@@ -258,17 +261,17 @@ class _Director:
 _MOTIFS: dict[str, float] = {
     "alone": 0.5,
     "on_top": 1.2,
-    "stack": 0.8,
+    "stack": 1.1,
     "inside": 1.8,
     "beside": 1.3,
     "depth": 2.4,
-    "hide": 0.8,
+    "hide": 1.3,
     "between": 1.6,
     "row": 0.9,
     "shelf": 0.8,
     "hang": 0.7,
     "under": 1.2,
-    "lean": 1.0,
+    "lean": 1.2,
     "seat": 0.6,
 }
 

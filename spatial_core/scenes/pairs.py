@@ -47,8 +47,8 @@ _DRAFTS = 4
 """Twins drawn per attempt and seed, of which the first promising one is rendered."""
 
 _AIMED_ATTEMPTS = 15
-_EASE_AFTER = 4
-_EASE_EDITS_AFTER = 40
+_EASE_AFTER, _EASE_EVERY = 16, 3
+_EASE_EDITS_AFTER = 50
 _MAX_ATTEMPTS = 150
 
 
@@ -137,6 +137,7 @@ class _Wish:
     wordings: Wordings
     mode: Mode | None
     focus: str | None
+    aims: tuple[str, ...]
     exclude: frozenset[str]
 
 
@@ -250,6 +251,7 @@ def sample_pairs(
                     wordings=wordings,
                     mode=mode,
                     focus=own.choice(focuses) if focuses else _soft_focus(own, attempt),
+                    aims=tuple(own.choices(list(_EDIT_WEIGHTS), weights=list(_EDIT_WEIGHTS.values()), k=2)),
                     exclude=frozenset(exclude),
                 )
             )
@@ -349,7 +351,7 @@ def _stack(parts: Sequence[Rendering]) -> Rendering:
 
 def _eased(count: int, attempt: int, *, least: int) -> int:
     """Return fewer relations than wished for after many attempts: some scenes have no more to say."""
-    return max(least, count - attempt // _EASE_AFTER)
+    return max(least, count - max(0, attempt - _EASE_AFTER) // _EASE_EVERY)
 
 
 def _soft_focus(rng: Random, attempt: int) -> str | None:
@@ -368,7 +370,7 @@ def _draft(rngs: Sequence[Random], wishes: Sequence[_Wish]) -> list[tuple[Scene,
             num_named = rng.randint(least, 7)
             scene = sample_layout(rng.getrandbits(62), num_named=num_named, emphasis=wish.focus)
             changes = wish.num_edits if wish.num_edits > 1 or rng.random() < 0.8 else 2
-            twin = edit_world(scene, rng, num_changes=changes, focus=wish.focus)
+            twin = edit_world(scene, rng, num_changes=changes, focus=[wish.focus, *wish.aims])
             if twin is not None:
                 drafts.append((k, scene, restyle_scene(twin, rng) if wish.restyle else twin))
     estimates = estimated_closures([scene for draft in drafts for scene in draft[1:]])
@@ -532,13 +534,16 @@ def _choose_edits(rng: Random, candidates: Sequence[_Candidate], wish: _Wish) ->
     left = [c for c in candidates if len(c.before) <= wish.num_relations]
     chosen: list[_Candidate] = []
     facts: set[tuple[str, frozenset[int]]] = set()
-    for _ in range(wish.num_edits):
+    for number in range(wish.num_edits):
         left = [c for c in left if not facts & {fact(s) for s in (*c.before, *c.after)}]
         room = wish.num_relations - sum(len(c.before) for c in chosen)
         left = [c for c in left if len(c.before) <= room - (wish.num_edits - len(chosen) - 1)]
         options = left
         if wish.focus is not None and not chosen:
             options = [c for c in left if any(wish.focus == s.relation for s in (*c.before, *c.after))]
+        elif chosen:
+            aim = wish.aims[number - 1]
+            options = [c for c in left if any(aim == s.relation for s in (*c.before, *c.after))] or left
         if not options:
             return None
         from_families: dict[str, list[_Candidate]] = {}
@@ -553,28 +558,33 @@ def _choose_edits(rng: Random, candidates: Sequence[_Candidate], wish: _Wish) ->
 
 
 _EDIT_WEIGHTS: dict[str, float] = {
-    "larger_than": 0.4,
-    "smaller_than": 0.4,
-    "picture_left": 0.5,
-    "picture_right": 0.5,
-    "picture_top": 0.6,
-    "picture_bottom": 0.6,
-    "picture_center": 0.5,
-    "foreground": 0.6,
-    "background": 0.6,
-    "near": 0.7,
-    "hanging_on": 0.7,
-    "left_of": 1.5,
-    "right_of": 1.5,
-    "above": 1.6,
-    "below": 1.6,
-    "on": 1.6,
-    "under": 1.8,
-    "in_front_of": 2.0,
-    "behind": 2.0,
-    "next_to": 1.8,
-    "inside": 1.6,
-    "between": 1.5,
+    "left_of": 1.3,
+    "right_of": 1.3,
+    "above": 1.5,
+    "below": 1.5,
+    "on": 1.5,
+    "under": 1.5,
+    "in_front_of": 1.6,
+    "behind": 1.6,
+    "next_to": 1.6,
+    "near": 0.8,
+    "far_from": 1.0,
+    "between": 1.3,
+    "inside": 1.5,
+    "stacked_on": 1.2,
+    "leaning_against": 1.2,
+    "hanging_on": 0.8,
+    "hidden_by": 1.2,
+    "larger_than": 0.3,
+    "smaller_than": 0.3,
+    "aligned_with": 0.8,
+    "picture_left": 0.6,
+    "picture_right": 0.6,
+    "picture_top": 0.7,
+    "picture_bottom": 0.7,
+    "picture_center": 0.6,
+    "foreground": 0.8,
+    "background": 0.8,
 }
 """How often a family is drawn for an edit among those that the two worlds allow."""
 

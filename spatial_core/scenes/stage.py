@@ -336,16 +336,16 @@ class Stage:
             return None
         ax, ay, _ = other.state.position
         for _ in range(_TRIES):
-            x = ax + self.rng.choice((-1, 1)) * self.rng.uniform(0.2, 0.9) * (item.half[0] + other.half[0])
+            x = ax + self.rng.choice((-1, 1)) * self.rng.uniform(0.1, 0.75) * (item.half[0] + other.half[0])
             y = ay + other.half[1] + item.half[1] + self.rng.uniform(0.02, 0.3) * other.radius
             if not _within(x, y, item, surface):
                 continue
             item.state = placed(state, (x, y, surface.z), support=surface.owner, manner="on")
-            if not self.fits(item, hide=0.75):
+            if not self.fits(item, hide=0.85):
                 continue
             (x0, y0, x1, y1), (a0, b0, a1, b1) = item.box, other.box
             covered = max(0.0, min(x1, a1) - max(x0, a0)) * max(0.0, min(y1, b1) - max(y0, b0))
-            if 0.3 < covered / ((x1 - x0) * (y1 - y0)) < 0.7:
+            if 0.42 < covered / ((x1 - x0) * (y1 - y0)) < 0.8:
                 return self.add(item)
         return None
 

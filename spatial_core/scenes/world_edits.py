@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -44,18 +44,20 @@ _MANNER_OF: dict[str, str] = {
 }
 
 
-def edit_world(scene: Scene, rng: Random, *, num_changes: int, focus: str | None = None) -> Scene | None:
+def edit_world(
+    scene: Scene, rng: Random, *, num_changes: int, focus: Sequence[str | None] = ()
+) -> Scene | None:
     """Return the scene after `num_changes` changes to different named things, or None if that does not work.
 
     Args:
         scene: The world before.
         rng: Source of randomness.
         num_changes: How many.
-        focus: A relation that the first change should make or break.
+        focus: The relation that each change should make or break, where given.
     """
     moved: set[int] = set()
     for number in range(num_changes):
-        aim = focus if number == 0 else None
+        aim = focus[number] if number < len(focus) else None
         for _ in range(6):
             swap = rng.random() < (0.3 if aim in _WAYS_OF else 0.45)
             changed = _swap(scene, rng, moved) if swap else _relocate(scene, rng, moved, aim)
