@@ -64,6 +64,8 @@ _SMALL_SUPPORTS = frozenset(
     "stand tripod pedestal base stool saucer coaster easel hook hanger leash chain spike string".split()
 )
 _BENEATH = frozenset(("under", "below", "above", "inside"))
+_SHORT = 24
+"""Characters up to which a fronted place and its subject are one statement: "behind it is a dog"."""
 _OPPOSITE = {
     "left_of": ("right_of",),
     "right_of": ("left_of",),
@@ -1076,9 +1078,9 @@ class _Reader:
         if first is last and self._is(after, VERB) and self.chunks[after].lemma in lx.POSTURE - {"be"}:
             end = self.tokens[self.chunks[after].stop - 1].end
         alone, whole = place_end - pending.start, end - pending.start
-        if whole <= 1.5 * (pending.anchor.end - pending.start) or whole > 2 * alone:
+        if whole <= max(_SHORT, 1.5 * (pending.anchor.end - pending.start)) or whole > 2 * alone:
             return end
-        return place_end
+        return pending.anchor.end if self.chunks[before].lemma == "be" else place_end
 
     def _place(self, pending: Pending, subjects: list[int], k: int) -> None:
         start = self._subject_start(k, subjects, self.clause.run)
