@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers import AutoModelForImageTextToText
 
 from spatial_trainers.starter_model import save_backbone, starter_config, train_tokenizer
 
@@ -36,5 +36,5 @@ def random_backbone(
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Qwen2_5_VLForConditionalGeneration(config)
+        model = AutoModelForImageTextToText.from_config(config)
     save_backbone(model, tokenizer, folder)
