@@ -29,7 +29,7 @@ from spatial_trainers.recipe import ScenesRecipe, build
 
 SHARD = 128
 CLOSE = 0.2
-"""Edits of a smaller margin are close to call; the dead zone of `spatial_core.geometry` ends at half of it."""
+"""Edits of a smaller margin are close to call; the dead zone of `spatial_core.geometry` ends halfway."""
 _BATCH = 64
 _SEEDS_PER_PAIR = 4
 _TRUTH = {TRUE: True, FALSE: False}
