@@ -28,8 +28,8 @@ class SceneObject:
         support: Index of the object or furniture it rests on, in, leans or hangs on; None for the floor,
             or for the wall if it hangs or leans.
         named: Whether a prompt may name it; False for clutter and distractors.
-        tilt: Radians by which it leans away from its usual pose, about the edge it then rests on: upright kinds
-            tip backwards (top away from the viewer at yaw 0), lying ones are raised at one side
+        tilt: Radians by which it leans away from its usual pose, about the edge it then rests on: upright
+            kinds tip backwards (top away from the viewer at yaw 0), lying ones are raised at one side
             (see `ObjectKind.lean`).
     """
 
