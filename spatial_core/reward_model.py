@@ -2,8 +2,10 @@
 
 Follows the paper: Qwen2.5-VL or Qwen3-VL, LoRA, an MLP head that gives (mu, sigma).
 Differs: the prompt's relations follow the image as short clauses, each masked from the others and read out
-on its own (`spatial_core.packing`); the final readout sees the prompt, the image and every clause. So one
-forward gives the reward and its reasons, and labels of single relations can be trained.
+on its own (`spatial_core.packing`); the final readout sees the prompt, the image and every clause. The reward
+is the log-probability that all clauses hold plus what the final readout adds. So one forward gives the reward
+and its reasons, labels of single relations can be trained, and the sum need not be learned from pairs:
+without it a small model stood at .5 to .6 of its pairs when .87 of its clause verdicts were right.
 Not released by the authors, so assumed: the template, the readout token, the head's width, the resolution.
 
 Shapes: B images, R clauses, D width of the backbone.
@@ -257,9 +259,9 @@ class SpatialRewardModel(nn.Module):
             values = self.head(gather_readouts(hidden, readouts).float())
         # Beyond these bounds the loss cannot tell sigmas apart (softplus saturates).
         mean, log_std = values[..., 0], values[..., 1].clamp(-4.0, 3.0)
-        return RewardOutput(
-            mean[:, -1], log_std[:, -1], mean[:, :-1], log_std[:, :-1], packed.branch_mask.to(hidden.device)
-        )
+        clause_mean, clause_mask = mean[:, :-1], packed.branch_mask.to(hidden.device)
+        all_hold = torch.nn.functional.logsigmoid(clause_mean).masked_fill(~clause_mask, 0.0).sum(1)
+        return RewardOutput(mean[:, -1] + all_hold, log_std[:, -1], clause_mean, log_std[:, :-1], clause_mask)
 
     @classmethod
     def from_backbone(
