@@ -202,7 +202,7 @@ class RewardRecipe:
         output: Folder of checkpoints, metrics and the judge.
         seed: Of the initial weights, the order of the data and dropout.
         checkpoint_every: Steps between checkpoints, from which a killed run goes on exactly.
-        log_every: Steps between lines of metrics.
+        log_every: Steps between lines of metrics, each the mean since the last.
         save_dtype: Of the weights in the judge file; what is measured at the end is the file.
     """
 

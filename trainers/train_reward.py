@@ -488,11 +488,14 @@ def train_reward(recipe: RewardRecipe) -> dict[str, Any]:
     bar = tqdm(total=steps, initial=trainer.step, disable=not accelerator.is_main_process, desc=recipe.name)
     began, first = time.monotonic(), trainer.step
     batches = trainer.batches()
+    window: list[dict[str, float]] = []
     while trainer.step < steps:
-        values = trainer.take_step([next(batches) for _ in range(trainer.batches_per_step)])
+        window.append(trainer.take_step([next(batches) for _ in range(trainer.batches_per_step)]))
         done = trainer.step
         bar.update()
         if done % recipe.log_every == 0 or done == steps:
+            values = {key: sum(v[key] for v in window) / len(window) for key in window[0]}
+            window.clear()
             values["seconds_per_step"] = (time.monotonic() - began) / (done - first)
             log.write(done, values)
             accelerator.log({f"train/{key}": value for key, value in values.items()}, step=done)
