@@ -43,7 +43,7 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs setrlimit")
 def test_a_full_disk_leaves_the_old_file_alone(tmp_path: Path) -> None:
-    """The kernel refuses to write past 1000 bytes, as it does on a full disk: a real OSError from a real write."""
+    """The kernel refuses to write past 1000 bytes, as on a full disk: a real error from a real write."""
     path = tmp_path / "weights.bin"
     path.write_bytes(b"old" * 100)
     script = textwrap.dedent("""
