@@ -146,13 +146,13 @@ def _draw_card(
     # Rank, share of relations, P(best).
     badge = f"#{rank}"
     _text(draw, (x, y), badge, RANK, BLUE if rank == 1 else INK)
-    share_x = x + math.ceil(_font(RANK).getlength(badge)) + 12
+    share_x = x + math.ceil(_width(badge, RANK)) + 12
     _text(draw, (share_x, y + 8), _share(entry.relations), LEAD, INK)
     if not math.isnan(entry.p_best):
-        chance = "<1 %" if 0 < entry.p_best < 0.005 else f"{100 * entry.p_best:.0f} %"
-        chance_x = edge - _font(LEAD).getlength(chance)
+        chance = "<1 %" if entry.p_best < 0.005 else f"{100 * entry.p_best:.0f} %"
+        chance_x = edge - _width(chance, LEAD)
         _text(draw, (chance_x, y + 8), chance, LEAD, INK)
-        _text(draw, (chance_x - _font(SMALL).getlength("P(best)") - 5, y + 11), "P(best)", SMALL, FAINT)
+        _text(draw, (chance_x - _width("P(best)", SMALL) - 5, y + 11), "P(best)", SMALL, FAINT)
     y += 38
     draw.rounded_rectangle((x, y, edge, y + 5), 2, GROOVE)
     if not math.isnan(entry.p_best) and round((edge - x) * entry.p_best) >= 2:
@@ -161,7 +161,7 @@ def _draw_card(
 
     # File name and raw score.
     score = "" if math.isnan(entry.mean) else f"score {entry.mean:+.2f} \u00b1 {entry.std:.2f}"
-    score_width = _font(SMALL).getlength(score)
+    score_width = _width(score, SMALL)
     _text(draw, (edge - score_width, y), score, SMALL, FAINT)
     _text(draw, (x, y), _shorten(entry.title, SMALL, edge - x - score_width - 10), SMALL, FAINT)
     y += _line(SMALL)
@@ -286,7 +286,15 @@ def _line(size: int) -> int:
 
 
 def _text(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: int, color: Color) -> None:
-    draw.text(at, _printable(text), fill=color, font=_font(size))
+    x, y = at
+    for word in _printable(text).split(" "):
+        draw.text((x, y), word, fill=color, font=_font(size))
+        x += _width(word + " ", size)
+
+
+def _width(text: str, size: int) -> float:
+    # The bundled font's spaces are narrow; at these sizes words would run together.
+    return _font(size).getlength(text) + text.count(" ")
 
 
 def _printable(text: str) -> str:
@@ -296,11 +304,11 @@ def _printable(text: str) -> str:
 
 def _shorten(text: str, size: int, width: float) -> str:
     """Return `text`, its middle left out if it is too wide: a file's number and suffix stay visible."""
-    text, font = _printable(text), _font(size)
-    if len(text) <= LINE_LIMIT and font.getlength(text) <= width:
+    text = _printable(text)
+    if len(text) <= LINE_LIMIT and _width(text, size) <= width:
         return text
     keep = min(len(text), LINE_LIMIT)
-    while keep > 2 and font.getlength(_middle_out(text, keep)) > width:
+    while keep > 2 and _width(_middle_out(text, keep), size) > width:
         keep -= 1
     return _middle_out(text, keep)
 
@@ -311,29 +319,28 @@ def _middle_out(text: str, keep: int) -> str:
 
 def _wrap(text: str, size: int, width: float, max_lines: int) -> list[str]:
     """Break `text` at spaces, or inside words that are too wide; ends with an ellipsis where it was cut."""
-    font = _font(size)
     lines: list[str] = []
     rest = " ".join(_printable(text).split())
     while rest and len(lines) < max_lines:
-        fit = _fitting(rest, font, width)
+        fit = _fitting(rest, size, width)
         if fit < len(rest):
             fit = rest.rfind(" ", 0, fit + 1) if " " in rest[: fit + 1] else fit
         lines.append(rest[:fit].rstrip())
         rest = rest[fit:].lstrip()
     if rest:
         last = lines[-1]
-        while last and font.getlength(last + "\u2026") > width:
+        while last and _width(last + "\u2026", size) > width:
             last = last[:-1]
         lines[-1] = last.rstrip() + "\u2026"
     return lines or [""]
 
 
-def _fitting(text: str, font: ImageFont.FreeTypeFont, width: float) -> int:
+def _fitting(text: str, size: int, width: float) -> int:
     """Return how many leading characters fit into `width`, at least one."""
     low, high = 1, min(len(text), LINE_LIMIT)
     while low < high:
         middle = (low + high + 1) // 2
-        if font.getlength(text[:middle]) <= width:
+        if _width(text[:middle], size) <= width:
             low = middle
         else:
             high = middle - 1

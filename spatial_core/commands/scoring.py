@@ -126,9 +126,12 @@ def load_scorer(args: argparse.Namespace) -> SpatialScorer:
         ValueError, OSError: If it cannot be had; the message says what to do.
     """
     import torch
+    from transformers.utils import logging
 
     from spatial_core.scorers.base import SpatialScorer
 
+    # A bar for every file that is read would stand between the user and the answer.
+    logging.disable_progress_bar()
     scorer = SpatialScorer.from_pretrained(
         args.model,
         scorer=args.scorer,

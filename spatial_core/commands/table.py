@@ -17,8 +17,10 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share in [0, 1] as "41 %"; "-" for NaN."""
-    return "-" if math.isnan(share) else f"{100 * share:.0f} %"
+    """Return a share in [0, 1] as "41 %", "<1 %" where that would round to nothing, "-" for NaN."""
+    if math.isnan(share):
+        return "-"
+    return "<1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
 def signed(number: float) -> str:
