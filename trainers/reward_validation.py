@@ -173,7 +173,7 @@ def measure(
         "by_family": families(False),
         "verdicts": verdict_row(None),
         "verdicts_by_family": {name: verdict_row(name) for name in sorted({c[0] for c in clauses})},
-        "nll": round(-sum(math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities), 4),
+        "nll": round(sum(-math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities), 4) + 0.0,
         **calibration(lambda _: True),
     }
 

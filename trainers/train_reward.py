@@ -389,11 +389,13 @@ class RewardTrainer:
             size = r.validation.pairs_per_device * (2 if r.data.symmetric else 1)
             judged = judge(self.model, self.batcher, cases, size=size, accelerator=self.accelerator)
             metrics = measure(cases, judged, temperatures=fit_temperatures(cases, judged))
-            score = {"accuracy": metrics["accuracy"]["accuracy"], "nll": metrics["nll"], "step": self.step}
-            if not self.best or (score["accuracy"], -score["nll"]) > (
-                self.best["accuracy"],
-                -self.best["nll"],
-            ):
+            score = {
+                "accuracy": metrics["accuracy"]["accuracy"],
+                "verdicts": metrics["verdicts"]["balanced"] or 0.0,
+                "nll": metrics["nll"],
+                "step": self.step,
+            }
+            if not self.best or _rank(score) >= _rank(self.best):
                 self.best = score
                 if self.accelerator.is_main_process:
                     self._save_best()
@@ -517,6 +519,11 @@ def train_reward(recipe: RewardRecipe) -> dict[str, Any]:
     card = trainer.finish()
     accelerator.end_training()
     return card
+
+
+def _rank(score: Mapping[str, float]) -> tuple[float, float, float]:
+    """Return what validations are compared by: pairs first, single relations where pairs tie."""
+    return score["accuracy"], score["verdicts"], -score["nll"]
 
 
 def _headline(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -233,13 +233,14 @@ def test_a_batch_holds_each_picture_once_and_labels_for_both_sides(make: Make) -
 
 
 def test_it_learns_what_can_be_learned_and_saves_it(make: Make, tmp_path: Path) -> None:
+    # An adapter and a vision tower: both kinds of weights are in the file.
     recipe = make(
-        optimizer__steps=60,
-        optimizer__pairs_per_step=8,
-        optimizer__pairs_per_device=8,
-        optimizer__learning_rate=1e-2,
+        optimizer__steps=80,
         validation__every=20,
+        model__lora_rank=16,
+        model__lora_alpha=32.0,
         model__lora_dropout=0.0,
+        model__tune_vision=True,
     )
     card = train_reward(recipe)
     results = card["results"]["validation"]
