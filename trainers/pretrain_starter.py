@@ -46,6 +46,7 @@ from spatial_trainers.starter_model import save_backbone, starter_config, train_
 
 POINT_LAYER, GROUND_LAYER = 2, 3
 STATE_FILE = "state.safetensors"
+_PLACES = ("cache", "output", "processes", "init_from")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class PretrainSettings:
     Attributes:
         cache: Folder of rendered scenes; missing shards are rendered first.
         output: Folder of the state, the metrics and, at the end, `backbone/`.
+        init_from: Backbone folder to go on from with a fresh optimizer; empty starts from random weights.
         train_shards, validation_shards: How many shards of `scene_cache.SHARD` scenes each split has.
         processes: That render; the scenes do not depend on it.
         steps, batch_size, questions: Optimizer steps, pictures a step, questions a picture.
@@ -74,6 +76,7 @@ class PretrainSettings:
 
     cache: str
     output: str
+    init_from: str = ""
     train_shards: int = 40
     validation_shards: int = 2
     processes: int = 2
@@ -114,7 +117,12 @@ class Pretrainer:
     def __init__(self, settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast):
         self.settings = settings
         torch.manual_seed(settings.seed)
-        self.model = Qwen3VLForConditionalGeneration(starter_config(tokenizer))
+        if settings.init_from:
+            self.model = Qwen3VLForConditionalGeneration.from_pretrained(
+                settings.init_from, dtype=torch.float32, local_files_only=True
+            )
+        else:
+            self.model = Qwen3VLForConditionalGeneration(starter_config(tokenizer))
         self.backbone: Any = self.model.model
         config = self.backbone.config
         self.heads = DenseHeads(config.text_config.hidden_size, config.vision_config.hidden_size)
@@ -305,13 +313,18 @@ def run(settings: PretrainSettings) -> dict[str, Any]:
     train = SceneCache(settings.cache, "train", settings.train_shards)
     held_out = SceneCache(settings.cache, "validation", settings.validation_shards)
     sampler = QuestionSampler(held_out_family=settings.held_out_family)
-    if (out / "tokenizer.json").is_file():
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
+    kept = settings.init_from or str(out)
+    if Path(kept, "tokenizer.json").is_file():
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(kept)
     else:
         tokenizer = train_tokenizer(sampler.corpus(), vocab_size=settings.vocab_size)
         tokenizer.save_pretrained(out)
     trainer = Pretrainer(settings, tokenizer)
     first = trainer.load(out / STATE_FILE) if (out / STATE_FILE).is_file() else 0
+    # What the weights went through before.
+    earlier = None
+    if settings.init_from:
+        earlier = json.loads(Path(settings.init_from, "pretraining.json").read_text("utf-8"))
     maker, judge = (BatchMaker(cache, tokenizer, sampler) for cache in (train, held_out))
     rng = np.random.default_rng(settings.seed + 1)
     held = [
@@ -341,9 +354,10 @@ def run(settings: PretrainSettings) -> dict[str, Any]:
     trainer.model.load_state_dict(trainer.average, strict=False)
     save_backbone(trainer.model.half(), tokenizer, out / "backbone")
     facts: dict[str, Any] = {
-        "settings": {k: v for k, v in asdict(settings).items() if k not in ("cache", "output", "processes")},
+        "settings": {k: v for k, v in asdict(settings).items() if k not in _PLACES},
         "renderer": RENDERER_VERSION,
         "data_sha256": train.digest,
+        "went_on_from": earlier,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}",
         "held_out_questions": {k: round(v, 4) for k, v in table.items()},
     }

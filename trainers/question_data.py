@@ -23,8 +23,25 @@ Pieces = tuple[tuple[str, int | None], ...]
 """Consecutive pieces of a text; a piece that names a thing carries its index (-1: not in the picture)."""
 
 WALL, FLOOR = MAX_OBJECTS, MAX_OBJECTS + 1
-# The relations that prompts use most are asked about more often.
-_BASIC = ("left_of", "right_of", "above", "below", "on", "under", "in_front_of", "behind", "next_to")
+# What prompts use most, and what is learned late, is asked about more often.
+_WEIGHTS: dict[str, float] = {
+    "left_of": 2.0,
+    "right_of": 2.0,
+    "above": 2.0,
+    "below": 2.0,
+    "on": 2.5,
+    "under": 3.0,
+    "in_front_of": 2.5,
+    "behind": 2.5,
+    "next_to": 3.5,
+    "near": 1.5,
+    "far_from": 1.5,
+    "between": 1.5,
+    "inside": 2.0,
+    "leaning_against": 0.7,
+    "hanging_on": 0.5,
+    "stacked_on": 0.7,
+}
 
 
 @dataclass(frozen=True)
@@ -69,20 +86,23 @@ class QuestionSampler:
 
     families: tuple[str, ...] = FAMILIES
 
-    def __init__(self, *, split: Split = "train", held_out_family: str = "", absent: float = 0.04):
+    def __init__(
+        self, *, split: Split = "train", held_out_family: str = "", absent: float = 0.04, hard: float = 0.5
+    ):
         """Keep settings.
 
         Args:
             split: Only combinations of kinds and relation of this split are asked about.
             held_out_family: A relation that is never asked about.
             absent: Share of questions about a thing that is not in the picture.
+            hard: Share of the noes that are asked, where the scene has such, about things of which the same
+                relation is true with other partners or the other way round.
         """
         self.split = split
-        weights = np.array(
-            [0.0 if name == held_out_family else 2.0 if name in _BASIC else 1.0 for name in FAMILIES]
-        )
+        weights = np.array([_WEIGHTS.get(name, 1.0) * (name != held_out_family) for name in FAMILIES])
         self._weights = weights / weights.sum()
         self.absent = absent
+        self.hard = hard
 
     @cached_property
     def _allowed(self) -> dict[str, np.ndarray]:
@@ -140,6 +160,19 @@ class QuestionSampler:
         kinds = np.concatenate([scenes.kinds[i], [len(KINDS), len(KINDS) + 1]])
         return found[self._allowed[name][tuple(kinds[found].T)]]
 
+    def hard_candidates(self, scenes: CachedScenes, i: int, family: int) -> np.ndarray:
+        """Return the participants of which it is false, but of each of which it is true in other company."""
+        false = self.candidates(scenes, i, family, 0)
+        name = FAMILIES[family]
+        if name in PLACES:
+            return false
+        states = scenes.between[i] if name == "between" else scenes.binary[i, BINARY.index(name)]
+        true = np.argwhere(states == 1)
+        taking_part = np.isin(false[:, 0], true[:, 0]) & np.isin(false[:, 1:], true[:, 1:]).all(1)
+        if name != "between":
+            taking_part |= states.T[false[:, 0], false[:, 1]] == 1
+        return false[taking_part]
+
     def sample(self, scenes: CachedScenes, i: int, count: int, rng: np.random.Generator) -> list[Question]:
         """Return `count` questions about scene `i`."""
         names = self.names(scenes, i, rng)
@@ -152,9 +185,14 @@ class QuestionSampler:
             key = (family, answer)
             if key not in pool:
                 pool[key] = self.candidates(scenes, i, family, answer)
-            if len(pool[key]) == 0:
+            options = pool[key]
+            if not answer and rng.random() < self.hard:
+                if (family, -1) not in pool:
+                    pool[family, -1] = self.hard_candidates(scenes, i, family)
+                options = pool[family, -1] if len(pool[family, -1]) else options
+            if len(options) == 0:
                 continue
-            who = pool[key][rng.integers(len(pool[key]))].tolist()
+            who = options[rng.integers(len(options))].tolist()
             called = [names[j] for j in who]
             if rng.random() < self.absent:
                 answer, who, called = 0, *self._absent(scenes, i, who, called, rng)

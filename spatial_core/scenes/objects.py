@@ -210,15 +210,24 @@ class ObjectKind:
         return self.lean != "none"
 
 
-def tilt_frame(kind: ObjectKind, tilt: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rotation [3, 3] and pivot [3] (kind's frame, scale 1) of leaning by `tilt` radians."""
+def tilt_frame(name: str, tilt: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotation [3, 3] and shift [3] (the kind's frame, scale 1) of leaning by `tilt` radians.
+
+    A point p goes to `rotation @ p + shift`. It turns about an edge of the foot, and what is lowest then
+    touches the ground: a spoon's handle end is above it until tilted.
+    """
+    kind = OBJECT_KINDS[name]
     hx, hy, _ = kind.half_extents
     c, s = math.cos(tilt), math.sin(tilt)
     if kind.lean == "raise_right":
-        return np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]]), np.array([-hx, 0.0, 0.0])
-    if kind.lean == "raise_back":
-        return np.array([[1, 0, 0], [0, c, -s], [0, s, c]]), np.array([0.0, -hy, 0.0])
-    return np.array([[1, 0, 0], [0, c, s], [0, -s, c]]), np.array([0.0, hy, 0.0])
+        rotation, pivot = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]]), np.array([-hx, 0.0, 0.0])
+    elif kind.lean == "raise_back":
+        rotation, pivot = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]), np.array([0.0, -hy, 0.0])
+    else:
+        rotation, pivot = np.array([[1, 0, 0], [0, c, s], [0, -s, c]]), np.array([0.0, hy, 0.0])
+    shift = pivot - rotation @ pivot
+    shift[2] = -(_REACH[name] @ rotation[2]).min()
+    return rotation, shift
 
 
 def object_bounds(item: SceneObject) -> tuple[Vec3, Vec3]:
@@ -229,11 +238,10 @@ def object_bounds(item: SceneObject) -> tuple[Vec3, Vec3]:
     """
     if item.kind not in OBJECT_KINDS:
         raise ValueError(f"kind must be a name of OBJECT_KINDS, got {item.kind!r}; see sorted(OBJECT_KINDS)")
-    kind = OBJECT_KINDS[item.kind]
     points = _REACH[item.kind]
     if item.tilt:
-        rotation, pivot = tilt_frame(kind, item.tilt)
-        points = (points - pivot) @ rotation.T + pivot
+        rotation, shift = tilt_frame(item.kind, item.tilt)
+        points = points @ rotation.T + shift
     c, s = math.cos(item.yaw), math.sin(item.yaw)
     world = points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) * item.scale + np.array(item.position)
     low, high = world.min(0).tolist(), world.max(0).tolist()

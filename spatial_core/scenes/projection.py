@@ -242,8 +242,8 @@ def gather_objects(scenes: Sequence[Scene]) -> Objects:
     origin = np.array([item.position for _, _, item in items], float).reshape(count, 3)
     for row, (_, _, item) in enumerate(items):
         if item.tilt:
-            tilt, pivot = tilt_frame(OBJECT_KINDS[item.kind], item.tilt)
-            origin[row] += scale[row] * rotation[row] @ (pivot - tilt @ pivot)
+            tilt, shift = tilt_frame(item.kind, item.tilt)
+            origin[row] += scale[row] * rotation[row] @ shift
             rotation[row] = rotation[row] @ tilt
     light = np.array([scene.style.light_direction for scene in scenes], float).reshape(-1, 3)
     light = light / np.linalg.norm(light, axis=1, keepdims=True)

@@ -39,7 +39,7 @@ from spatial_core.scenes.projection import (
 from spatial_core.scenes.scene import Scene
 from spatial_core.scenes.shading import PartLook, look_of, shade
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Raised whenever the same scene gives another picture."""
 
 _PART_BITS = 9
