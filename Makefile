@@ -10,6 +10,9 @@ VENV ?= .venv
 TORCH_SPEC ?= torch==2.13.0
 PYTEST_ARGS ?=
 
+DEMO := spatial_core/starter/demo
+DEMO_OUTPUT := demo-output
+
 BIN := $(VENV)/bin
 HAS_TORCH := -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
 
@@ -29,10 +32,10 @@ $(VENV)/.dev: $(VENV)/.demo
 	@touch $@
 
 demo: $(VENV)/.demo
-	@mkdir -p demo/out
-	$(BIN)/spatial rank demo/images --prompt "$$(cat demo/prompt.txt)" \
-		--sheet demo/out/sheet.png --json demo/out/ranking.json
-	@echo "The contact sheet is demo/out/sheet.png, the numbers are demo/out/ranking.json."
+	@mkdir -p $(DEMO_OUTPUT)
+	$(BIN)/spatial rank $(DEMO)/images --prompt "$$(cat $(DEMO)/prompt.txt)" \
+		--sheet $(DEMO_OUTPUT)/sheet.png --json $(DEMO_OUTPUT)/ranking.json
+	@echo "The contact sheet is $(DEMO_OUTPUT)/sheet.png, the numbers are $(DEMO_OUTPUT)/ranking.json."
 
 test: $(VENV)/.dev
 	$(BIN)/pytest --durations=15 $(PYTEST_ARGS)

@@ -295,7 +295,7 @@ def test_the_wheel_has_everything(wheel_names: set[str]) -> None:
     wanted |= {
         path.relative_to(ROOT).as_posix()
         for path in (CORE / "starter").rglob("*")
-        if path.suffix in {".safetensors", ".json", ".md", ".txt"}
+        if path.suffix in {".safetensors", ".json", ".jinja", ".md"}
     }
     missing = sorted(wanted - wheel_names)
     assert not missing, f"The wheel lacks {missing}: add the package or its data to pyproject.toml."

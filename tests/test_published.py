@@ -17,6 +17,7 @@ from spatial_core import cli
 from spatial_core.starter import starter_path
 
 ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "spatial_core/starter/demo"
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 # What a test cannot do: install, download, build. Their arguments are checked below.
 NOT_RUN = ("pip", "hf", "make", ".ci/run", "accelerate")
@@ -53,7 +54,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_folders: dict[s
     """
     from scorers.test_detection import depth, owl
 
-    copytree(ROOT / "demo", tmp_path / "demo", ignore=lambda *_: ["out"])
+    copytree(DEMO, tmp_path / DEMO.relative_to(ROOT))
     models = tmp_path / "models"
     copytree(tiny_folders["qwen2_5_vl"], models / "Qwen2.5-VL-3B-Instruct")
     owl().save_pretrained(models / "owlv2")

@@ -1,12 +1,15 @@
-"""Renders demo/images: the same six things put up differently, from all of the prompt true to almost none.
+"""Renders the demo's pictures: the same six things put up differently, from all of the prompt true to little.
 
-    python demo/make_images.py
+    python -m spatial_trainers.demo_images [FOLDER]
+
+FOLDER holds `prompt.txt` and receives `images`; the default is the demo of this checkout.
 
 The pictures are shuffled before they are numbered, so that a file's name says nothing about its rank.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -25,7 +28,7 @@ from spatial_core.scenes.sampling import acceptable, closures_of
 from spatial_core.scenes.scene import Scene, SceneObject
 from spatial_core.scenes.stage import Stage, base_scale
 
-HERE = Path(__file__).parent
+DEMO = Path(__file__).resolve().parent.parent / "spatial_core" / "starter" / "demo"
 SIZE = 256
 ROOMS_TRIED = 3000
 ATTEMPTS_A_ROOM = 40
@@ -93,9 +96,9 @@ def statements(graph: SceneGraph, scene: Scene) -> list[Statement]:
     ]
 
 
-def main() -> None:
-    """Search rooms in the order of their seeds until every wish is met; write the pictures."""
-    prompt = (HERE / "prompt.txt").read_text(encoding="utf-8").strip()
+def write_images(folder: Path) -> None:
+    """Search rooms in the order of their seeds until every wish is met; write `folder`/images."""
+    prompt = (folder / "prompt.txt").read_text(encoding="utf-8").strip()
     graph = parse_prompt(prompt)
     open_places = dict(WANTED)
     chosen = []
@@ -118,13 +121,13 @@ def main() -> None:
         if not any(open_places.values()):
             break
     Random(0).shuffle(chosen)
-    (HERE / "images").mkdir(exist_ok=True)
+    (folder / "images").mkdir(exist_ok=True)
     for number, (states, image) in enumerate(chosen, start=1):
         truth = PngInfo()
         truth.add_text("relations", " ".join("true" if state else "false" for state in states))
-        image.save(HERE / "images" / f"{number:02d}.png", optimize=True, pnginfo=truth)
+        image.save(folder / "images" / f"{number:02d}.png", optimize=True, pnginfo=truth)
     print(f"{len(chosen)} pictures; without a picture: { {k: v for k, v in open_places.items() if v} }")
 
 
 if __name__ == "__main__":
-    main()
+    write_images(Path(sys.argv[1]) if len(sys.argv) > 1 else DEMO)
