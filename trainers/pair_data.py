@@ -25,6 +25,8 @@ from spatial_core.language.scene_graph import SceneGraph
 
 REQUIRED_KEYS = ("id", "prompt", "prompt_rejected", "image_chosen", "image_rejected", "split")
 SPLITS = ("train", "validation", "test")
+FOCUSED = "chosen for one relation"
+"""Tag of pairs that only the tables by relation count."""
 
 Labels = tuple[float, ...]
 """One number a relation: 1 it holds, 0 it does not, NaN nobody knows."""

@@ -91,6 +91,9 @@ class ScenesRecipe:
         max_edits: Pairs of prompts with 3 relations or more have 1 to this many edits, the others 1.
         held_out_family: Relation that only test pairs may state; "" for none.
         held_out_wordings: Share of the test pairs in paraphrases that training never uses.
+        focus: Relations that get test pairs of their own, of which the one edit concerns them, so that the
+            table by relation has enough of the rare ones; no other table counts these pairs.
+        focus_pairs: How many for each.
         processes: That render; the pairs do not depend on it.
     """
 
@@ -105,6 +108,8 @@ class ScenesRecipe:
     max_edits: int = 3
     held_out_family: str = ""
     held_out_wordings: float = 0.25
+    focus: tuple[str, ...] = ()
+    focus_pairs: int = 0
     processes: int = 1
 
 
@@ -360,6 +365,11 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
             choices = ", ".join(repr(a) for a in args)
             raise ValueError(f"'{key}' must be one of {choices}; got {value!r}. Did you mean '{near}'?")
         return value
+    if origin is tuple and args[-1] is Ellipsis:
+        if not isinstance(value, list):
+            raise ValueError(f"'{key}' must be a list; got {value!r}.")
+        members = cast(list[Any], value)
+        return tuple(_convert(args[0], member, f"{key}[{i}]") for i, member in enumerate(members))
     if origin is tuple:
         if not isinstance(value, list) or len(cast(list[Any], value)) != len(args):
             raise ValueError(f"'{key}' must be a list of {len(args)} values; got {value!r}.")

@@ -11,7 +11,7 @@ import torch
 
 from spatial_core.preference_loss import fit_temperature
 from spatial_core.statistics import brier_skill, expected_calibration_error, wilson_interval
-from spatial_trainers.pair_data import Comparison
+from spatial_trainers.pair_data import FOCUSED, Comparison
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,17 @@ def measure(
 ) -> dict[str, Any]:
     """Return every number of the validation table.
 
+    Pairs tagged `FOCUSED` enter the tables by relation alone.
+
     Args:
         cases: The comparisons.
         judged: What the model said of them, in the same order.
         temperatures: For the probabilities; 1 if None.
     """
     temperatures = temperatures or Temperatures()
+    everything = _families(cases, judged)
+    natural = [(c, j) for c, j in zip(cases, judged, strict=True) if FOCUSED not in c.pair.tags]
+    cases, judged = [c for c, _ in natural], [j for _, j in natural]
     hits = [_hit(j.margin) for j in judged]
     probabilities = [1.0 / (1.0 + math.exp(-_clip(j.calibrated_margin / temperatures.pair))) for j in judged]
     by_pair: dict[str, list[float]] = {}
@@ -110,36 +115,7 @@ def measure(
     both_ways = [float(min(group) == 1.0) for group in by_pair.values() if len(group) == 2]
 
     def where(test: Callable[[Comparison], bool]) -> dict[str, Any]:
-        chosen = [(c, h) for c, h in zip(cases, hits, strict=True) if test(c)]
-        return _share([h for _, h in chosen], independent=len({c.pair.id for c, _ in chosen}))
-
-    def families(single: bool) -> dict[str, dict[str, Any]]:
-        names = sorted({f for c in cases for f in c.pair.families(other_way=c.other_way)})
-        table = {
-            name: where(
-                lambda c, name=name: (
-                    name in c.pair.families(other_way=c.other_way) and (not single or c.pair.num_edits == 1)
-                )
-            )
-            for name in names
-        }
-        return {name: row for name, row in table.items() if row["n"]}
-
-    clauses = _known_clauses(cases, judged)
-
-    def verdicts(name: str | None, holds: bool | None) -> dict[str, Any]:
-        return _share(
-            [
-                float((logit > 0) == truth)
-                for relation, truth, logit in clauses
-                if name in (None, relation) and holds in (None, truth)
-            ]
-        )
-
-    def verdict_row(name: str | None) -> dict[str, Any]:
-        row = {key: verdicts(name, holds) for key, holds in (("all", None), ("true", True), ("false", False))}
-        sides = [row[key]["accuracy"] for key in ("true", "false") if row[key]["accuracy"] is not None]
-        return row | {"balanced": round(sum(sides) / len(sides), 4) if len(sides) == 2 else None}
+        return _share_where(cases, hits, test)
 
     def calibration(test: Callable[[Comparison], bool]) -> dict[str, float]:
         chosen = [p for c, p in zip(cases, probabilities, strict=True) if test(c)]
@@ -169,12 +145,58 @@ def measure(
             | calibration(lambda c, tag=tag: tag in c.pair.tags)
             for tag in sorted({tag for c in cases for tag in c.pair.tags})
         },
-        "by_family_one_edit": families(True),
-        "by_family": families(False),
-        "verdicts": verdict_row(None),
-        "verdicts_by_family": {name: verdict_row(name) for name in sorted({c[0] for c in clauses})},
+        **everything,
         "nll": round(sum(-math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities), 4) + 0.0,
         **calibration(lambda _: True),
+    }
+
+
+def _share_where(
+    cases: Sequence[Comparison], hits: Sequence[float], test: Callable[[Comparison], bool]
+) -> dict[str, Any]:
+    chosen = [(c, h) for c, h in zip(cases, hits, strict=True) if test(c)]
+    return _share([h for _, h in chosen], independent=len({c.pair.id for c, _ in chosen}))
+
+
+def _families(cases: Sequence[Comparison], judged: Sequence[Judgement]) -> dict[str, Any]:
+    """Return the tables by relation: of comparisons, and of verdicts on single relations."""
+    hits = [_hit(j.margin) for j in judged]
+    names = sorted({f for c in cases for f in c.pair.families(other_way=c.other_way)})
+
+    def families(most_edits: int) -> dict[str, dict[str, Any]]:
+        table = {
+            name: _share_where(
+                cases,
+                hits,
+                lambda c, name=name: (
+                    name in c.pair.families(other_way=c.other_way) and c.pair.num_edits <= most_edits
+                ),
+            )
+            for name in names
+        }
+        return {name: row for name, row in table.items() if row["n"]}
+
+    clauses = _known_clauses(cases, judged)
+
+    def verdicts(name: str | None) -> dict[str, Any]:
+        row = {
+            key: _share(
+                [
+                    float((logit > 0) == truth)
+                    for relation, truth, logit in clauses
+                    if name in (None, relation) and holds in (None, truth)
+                ]
+            )
+            for key, holds in (("all", None), ("true", True), ("false", False))
+        }
+        sides = [row[key]["accuracy"] for key in ("true", "false") if row[key]["accuracy"] is not None]
+        return row | {"balanced": round(sum(sides) / len(sides), 4) if len(sides) == 2 else None}
+
+    return {
+        "by_family_one_edit": families(1),
+        "by_family": families(3),
+        "verdicts": verdicts(None),
+        "verdicts_by_family": {name: verdicts(name) for name in sorted({c[0] for c in clauses})},
     }
 
 

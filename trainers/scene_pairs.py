@@ -25,6 +25,7 @@ from spatial_core.scenes.closure import FALSE, FAMILIES, TRUE, Closure
 from spatial_core.scenes.pairs import PairBatch, ScenePair, edit_margins, sample_pairs
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.statements import PAPER_HISTOGRAM, SHORT_HISTOGRAM
+from spatial_trainers.pair_data import FOCUSED
 from spatial_trainers.recipe import ScenesRecipe, build
 
 SHARD = 128
@@ -39,8 +40,12 @@ def render_pairs(recipe: ScenesRecipe) -> Path:
     """Return the manifest of the recipe's pairs, rendering what the cache lacks.
 
     Raises:
-        ValueError: If a held-out family is not one that scenes know.
+        ValueError: If a held-out or focused family is not one that scenes know.
     """
+    if not set(recipe.focus) <= set(FAMILIES):
+        raise ValueError(
+            f"'data.scenes.focus' must name relations of {', '.join(FAMILIES)}; got {list(recipe.focus)}."
+        )
     if recipe.held_out_family and recipe.held_out_family not in FAMILIES:
         raise ValueError(
             f"'data.scenes.held_out_family' must be one of {', '.join(FAMILIES)}; "
@@ -62,7 +67,7 @@ def render_pairs(recipe: ScenesRecipe) -> Path:
         for split, count in (
             ("train", recipe.train),
             ("validation", recipe.validation),
-            ("test", recipe.test),
+            ("test", recipe.test + len(recipe.focus) * recipe.focus_pairs),
         )
         for number in range(-(-count // SHARD))
     ]
@@ -106,7 +111,7 @@ def _render_shard(settings: dict[str, Any], shard: tuple[str, int, int], folder:
         for start in range(0, len(indices), _BATCH):
             some = indices[start : start + _BATCH]
             for index, drawn in zip(some, _sample(recipe, split, some, dict(items)), strict=True):
-                records[index] = _record(recipe, drawn, split, index, held_out=dict(items)["held_out"])
+                records[index] = _record(recipe, drawn, split, index, dict(items))
                 for place, side, rendering in (
                     (2 * (index - first), "chosen", drawn.batch.rendering),
                     (2 * (index - first) + 1, "rejected", drawn.batch.rendering_rejected),
@@ -142,14 +147,18 @@ class _Drawn:
 def _wish(recipe: ScenesRecipe, split: str, index: int) -> dict[str, Any]:
     """Return what `sample_pairs` is told differently from pair to pair."""
     rng = Random(f"{recipe.seed}|{split}|{index}")
+    if split == "test" and index >= recipe.test:
+        focus = recipe.focus[(index - recipe.test) // recipe.focus_pairs]
+        return {"short": rng.random() < 0.5, "held_out": False, "focus": focus}
     short = rng.random() < recipe.short
-    return {"short": short, "held_out": split == "test" and rng.random() < recipe.held_out_wordings}
+    held_out = split == "test" and rng.random() < recipe.held_out_wordings
+    return {"short": short, "held_out": held_out, "focus": ""}
 
 
 def _sample(recipe: ScenesRecipe, split: str, indices: Sequence[int], wish: dict[str, Any]) -> list[_Drawn]:
     long = {n: w for n, w in PAPER_HISTOGRAM.items() if n <= recipe.max_relations}
     # A prompt of one relation cannot differ in two.
-    most = 1 if wish["short"] else recipe.max_edits
+    most = 1 if wish["short"] or wish["focus"] else recipe.max_edits
     excluded = recipe.held_out_family if split != "test" else ""
     arguments: dict[str, Any] = {
         "num_edits": tuple(range(1, most + 1)),
@@ -158,6 +167,7 @@ def _sample(recipe: ScenesRecipe, split: str, indices: Sequence[int], wish: dict
         "size": recipe.size,
         "wordings": "held_out" if wish["held_out"] else "train",
         "exclude": (excluded,) if excluded else (),
+        "focus": wish["focus"] or None,
     }
 
     def drawn(seeds: Sequence[int]) -> list[_Drawn | None]:
@@ -188,13 +198,16 @@ def _truth(pair: ScenePair, *, rejected: bool, closure: Closure) -> list[bool | 
     return [_TRUTH.get(closure.state(s)) for s in caption.statements]
 
 
-def _record(recipe: ScenesRecipe, drawn: _Drawn, split: str, index: int, *, held_out: bool) -> dict[str, Any]:
+def _record(
+    recipe: ScenesRecipe, drawn: _Drawn, split: str, index: int, wish: dict[str, Any]
+) -> dict[str, Any]:
     """Return the pair record without its pictures, with exact labels and tags for the tables."""
     pair = drawn.pair
     named = sum(thing.named for thing in pair.scene.objects)
     stated = {r.relation for graph in (pair.graph, pair.graph_rejected) for r in graph.relations}
     tags = {
-        "held-out wordings": held_out,
+        FOCUSED: bool(wish["focus"]),
+        "held-out wordings": wish["held_out"],
         "held-out family": recipe.held_out_family in stated,
         "five or more objects": named >= 5,
         "fewer than five objects": named < 5,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_models import statements
 
-from spatial_trainers.pair_data import Comparison, ImageReference, Pair, PairEdit, derive_labels
+from spatial_trainers.pair_data import FOCUSED, Comparison, ImageReference, Pair, PairEdit, derive_labels
 from spatial_trainers.reward_validation import (
     Judgement,
     Temperatures,
@@ -117,3 +117,13 @@ def test_the_markdown_says_what_was_measured() -> None:
     rows = [line for line in text.splitlines() if line.startswith("|")]
     tables = {line.count("|") for line in rows}
     assert tables == {5}
+
+
+def test_pairs_chosen_for_one_relation_enter_only_the_tables_by_relation() -> None:
+    cases, judged = _cases()
+    chosen = _pair("chosen", tags=(FOCUSED,))
+    wrong = _judgement(-1.0, better=(-3.0, 3.0), worse=(3.0, 3.0))
+    plain, with_it = measure(cases, judged), measure([*cases, Comparison(chosen, False)], [*judged, wrong])
+    changed = {key for key in plain if plain[key] != with_it[key]}
+    assert changed == {"by_family_one_edit", "by_family", "verdicts", "verdicts_by_family"}
+    assert with_it["by_family_one_edit"]["left_of"]["n"] == plain["by_family_one_edit"]["left_of"]["n"] + 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spatial_trainers.pair_data import read_manifest
+from spatial_trainers.pair_data import FOCUSED, read_manifest
 from spatial_trainers.recipe import ScenesRecipe
 from spatial_trainers.scene_pairs import render_pairs
 
@@ -26,14 +26,22 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> ScenesRecipe:
     """A few short pairs of each split."""
     cache = tmp_path_factory.mktemp("cache")
     return ScenesRecipe(
-        cache=str(cache), train=3, validation=1, test=2, short=0.4, max_relations=4, held_out_family="near"
+        cache=str(cache),
+        train=3,
+        validation=1,
+        test=2,
+        short=0.4,
+        max_relations=4,
+        held_out_family="near",
+        focus=("under",),
+        focus_pairs=1,
     )
 
 
 def test_rendered_pairs_are_read_like_any_manifest(recipe: ScenesRecipe) -> None:
     manifest = render_pairs(recipe)
     pairs = read_manifest(manifest)
-    assert [len(pairs.splits[s]) for s in ("train", "validation", "test")] == [3, 1, 2]
+    assert [len(pairs.splits[s]) for s in ("train", "validation", "test")] == [3, 1, 3]
     for pair in (p for split in pairs.splits.values() for p in split):
         chosen, rejected = pair.chosen.read(), pair.rejected.read()
         assert chosen.shape == rejected.shape == (3, 128, 128)
@@ -45,6 +53,9 @@ def test_rendered_pairs_are_read_like_any_manifest(recipe: ScenesRecipe) -> None
         for edit in pair.edits:
             assert pair.labels[1][edit.relation_index] == 0.0 or len(pair.edits) > pair.num_edits
         assert 0.0 in pair.labels[1] and 0.0 in pair.labels[3]
+    focused = [pair for pair in pairs.splits["test"] if FOCUSED in pair.tags]
+    assert [pair.num_edits for pair in focused] == [1]
+    assert "under" in (*focused[0].families(other_way=False), *focused[0].families(other_way=True))
     assert not [
         relation
         for split in ("train", "validation")
@@ -91,3 +102,5 @@ def test_processes_render_the_same_pairs(recipe: ScenesRecipe, tmp_path: Path) -
 def test_a_family_that_scenes_do_not_know_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="held_out_family.*'nearby'"):
         render_pairs(ScenesRecipe(cache=str(tmp_path), train=1, validation=1, held_out_family="nearby"))
+    with pytest.raises(ValueError, match="focus.*'nearby'"):
+        render_pairs(ScenesRecipe(cache=str(tmp_path), train=1, validation=1, focus=("nearby",)))
