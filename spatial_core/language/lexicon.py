@@ -777,6 +777,11 @@ BARE_OBJECTS = _set(
 )
 """Nouns that need no determiner to be a place ("in water", "on grass")."""
 
+SMALL_SUPPORTS = _set(
+    "stand tripod pedestal base stool saucer coaster easel hook hanger leash chain spike string"
+)
+"""Things that belong to what they carry: "a globe on a brass stand" stays one thing."""
+
 SUBSTANCES = _set(
     "snow dust sweat blood dirt light shadow shadows mud darkness frost ice rain fog mist water sunlight "
     "moonlight rust paint sparkles glitter"

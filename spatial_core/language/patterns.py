@@ -726,6 +726,16 @@ def _sides(across: str, along: str, *, to: bool) -> tuple[tuple[str, ...], str]:
     return tuple(names), ""
 
 
+OPPOSITE_SIDES = {
+    "left_of": ("right_of",),
+    "right_of": ("left_of",),
+    "above": ("below", "under"),
+    "below": ("above",),
+    "in_front_of": ("behind",),
+    "behind": ("in_front_of",),
+}
+"""Relations that put a thing on the other side of the same anchor."""
+
 # ---------------------------------------------------------------------------------------- verbs
 
 VERB_PREPOSITION: dict[tuple[str, str], tuple[str, bool]] = {}

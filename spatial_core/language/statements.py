@@ -1,0 +1,241 @@
+"""From a place and its subjects to relations, with the span of the words that state them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from spatial_core.language import lexicon as lx
+from spatial_core.language.chunks import COMMA, OTHER, THERE, VERB, Chunk, order_of
+from spatial_core.language.clause_state import Anchor, Pending
+from spatial_core.language.patterns import OPPOSITE_SIDES, Trigger, resolve_picture, resolve_place
+from spatial_core.language.reading import Reading
+from spatial_core.language.relations import RELATIONS
+from spatial_core.language.scene_graph import PICTURE, Relation, Span
+from spatial_core.language.soundness import NOWHERE
+
+_SHORT = 24
+"""Characters up to which a fronted place and its subject are one statement: "behind it is a dog"."""
+_GROUP_RELATIONS = frozenset(
+    "next_to near opposite facing aligned_with behind in_front_of above on stacked_on under below "
+    "leaning_against far_from".split()
+)
+
+
+def settle_pending(state: Reading, run: list[int], found: list[int]) -> None:
+    """State the places that waited for the noun chunks `run`."""
+    clause = state.clause
+    pendings, clause.pending = clause.pending, []
+    clause.settled = pendings if clause.several else []
+    first, last = state.chunks[run[0]], state.chunks[run[-1]]
+    for position, pending in enumerate(pendings):
+        end = pending.anchor.end
+        if position == len(pendings) - 1:
+            end = fronted_end(state, pending, first, last)
+        state_relation(state, pending, found, (pending.start, end))
+
+
+def fronted_end(state: Reading, pending: Pending, first: Chunk, last: Chunk) -> int:
+    """Return where a fronted relation ends: with its subject, where the place is less than half of it."""
+    phrase = first.phrase
+    assert phrase is not None
+    place_end = pending.anchor.end
+    before = state.position - 1
+    if before > 0 and state.chunks[before].kind == VERB and state.chunks[before - 1].kind == THERE:
+        return pending.anchor.end
+    if before > 0 and state.chunks[before].kind == VERB and state.chunks[before - 1].kind != COMMA:
+        place_end = state.tokens[state.chunks[before].stop - 1].end  # "beside the sofa stands"
+    if phrase.start - place_end > 24:
+        return pending.anchor.end
+    end = phrase.end
+    after = state.clause.run_end
+    if first is last and state.at(after, VERB) and state.chunks[after].lemma in lx.POSTURE - {"be"}:
+        end = state.tokens[state.chunks[after].stop - 1].end
+    alone, whole = place_end - pending.start, end - pending.start
+    if whole <= max(_SHORT, 1.5 * (pending.anchor.end - pending.start)) or whole > 2 * alone:
+        return end
+    return pending.anchor.end if state.chunks[before].lemma == "be" else place_end
+
+
+def place_subjects(state: Reading, pending: Pending, subjects: list[int], k: int) -> None:
+    """State the place that ends before chunk `k` of `subjects`."""
+    start = subject_start(state, k, subjects, state.clause.run)
+    previous = state.chunks[k - 1]
+    if previous.kind == VERB and (start is None or pending.anchor.group):
+        verb = state.tokens[previous.stop - 1]
+        if verb.tags & lx.VERB and previous.lemma in lx.POSTURE:
+            # "..., placed in one corner of the desk": the verb belongs to the place
+            start = verb.start
+    span = (start if start is not None and start < pending.start else pending.start, pending.anchor.end)
+    state_relation(state, pending, subjects, span)
+
+
+def subject_start(state: Reading, k: int, subjects: list[int], run: list[int]) -> int | None:
+    """Return where the subject starts if it stands directly before chunk `k`, with only verbs between."""
+    j = k - 1
+    while j >= 0 and state.chunks[j].kind in (VERB, OTHER):
+        j -= 1
+    if j < 0 or not subjects or subjects[-1] not in state.resolved.get(j, ()):
+        return None
+    if len(subjects) > 1 and (not run or run[-1] != j):
+        return None
+    phrase = state.chunks[j if len(subjects) == 1 else run[0]].phrase
+    assert phrase is not None
+    return phrase.start
+
+
+def state_relation(state: Reading, pending: Pending, subjects: list[int], span: Span) -> None:
+    """Record what a trigger says of its subjects."""
+    clause = state.clause
+    trigger, anchor = pending.trigger, pending.anchor
+    place = trigger.place
+    cue = (pending.start, pending.trigger_end)
+    if clause.negated or not subjects:
+        return
+    if anchor.group:
+        relate_group(state, pending, subjects, span, cue)
+        return
+    if place is not None and (anchor.picture or not anchor.entities):
+        for name in resolve_picture(place):
+            for subject in subjects:
+                emit(state, name, [subject], [], span, cue, trigger.modifier, frame=frame_of(state, anchor))
+        return
+    if place is not None and "and" in place.words and len(subjects) == 2 and place.head in ("left", "right"):
+        first, second = (_side_of(place.words[0]), f"{place.head}_of")
+        for name, subject in ((first, subjects[0]), (second, subjects[1])):  # "... respectively"
+            relate(state, name, False, [subject], anchor.entities, span, cue, "", trigger.modifier)
+        return
+    if place is not None:
+        names, part = resolve_place(place, anchor.head)
+        if pending.relation and names in (("on",), ("at_edge",), ("next_to",)):
+            names = (pending.relation,)  # "hangs on the back of the chair"
+        for name in names:
+            relate(
+                state,
+                name,
+                False,
+                subjects,
+                anchor.entities,
+                span,
+                cue,
+                part or anchor.part,
+                trigger.modifier,
+            )
+        return
+    if anchor.picture:
+        if pending.relation in RELATIONS and RELATIONS[pending.relation].arity == 1:
+            for subject in subjects:
+                emit(state, pending.relation, [subject], [], span, cue, trigger.modifier)
+        return
+    relation, part = pending.relation, anchor.part
+    if part and relation in ("on", "near", "next_to", "inside", "leaning_against", "hanging_on"):
+        relation = part_relation(relation, part, trigger)
+    relate(state, relation, pending.inverse, subjects, anchor.entities, span, cue, part, trigger.modifier)
+
+
+def part_relation(relation: str, part: str, trigger: Trigger) -> str:
+    """Return at_corner or at_edge where a contact or nearness is to a geometric part."""
+    head = part.split(" ")[-1]
+    if trigger.word not in ("on", "near", "by", "along", "in", "against", "next"):
+        return relation
+    if relation in ("leaning_against", "hanging_on"):
+        return relation
+    if head.endswith(("corner", "corners")):
+        return "at_corner"
+    if head in ("edge", "edges", "rim", "end", "border", "margin", "perimeter"):
+        return "at_edge"
+    return relation
+
+
+def frame_of(state: Reading, anchor: Anchor) -> str:
+    """Return whose view decides, where the anchor says so."""
+    if anchor.head in NOWHERE:
+        return "viewer"
+    return "picture" if anchor.head else ""
+
+
+def relate_group(state: Reading, pending: Pending, subjects: list[int], span: Span, cue: Span) -> None:
+    """Record "next to each other", "side by side": a relation among the subjects themselves."""
+    relation = pending.relation or "next_to"
+    if relation not in _GROUP_RELATIONS:
+        return
+    if len(subjects) == 1:
+        if not state.table.plural(subjects[0]):
+            return
+        emit(state, relation, subjects, subjects, span, cue, pending.trigger.modifier, same=True)
+        return
+    for first, second in zip(subjects, subjects[1:], strict=False):
+        emit(state, relation, [first], [second], span, cue, pending.trigger.modifier)
+
+
+def relate(
+    state: Reading,
+    relation: str,
+    inverse: bool,
+    subjects: list[int],
+    objects: list[int],
+    span: Span,
+    cue: Span,
+    part: str,
+    modifier: str,
+) -> None:
+    """State a relation of every subject to every object, or of one subject to a pair for "between"."""
+    if relation == "between":
+        pair = objects if len(objects) > 1 else (objects + objects)[:2]
+        for subject in subjects:
+            if subject not in objects:
+                emit(state, relation, [subject], pair[:2], span, cue, modifier, part=part)
+        state.last_anchors = list(objects)
+        return
+    if relation in ("aligned_with",) and len(objects) > 1:
+        objects = objects[:]
+    for subject in subjects:
+        for entity in objects:
+            if inverse:
+                emit(state, relation, [entity], [subject], span, cue, modifier, part=part)
+            else:
+                emit(state, relation, [subject], [entity], span, cue, modifier, part=part)
+    state.last_anchors = list(objects)
+    if relation in OPPOSITE_SIDES:
+        state.last_side = (relation, list(objects), state.sentence)
+
+
+def emit(
+    state: Reading,
+    relation: str,
+    subjects: list[int],
+    objects: list[int],
+    span: Span,
+    cue: Span,
+    modifier: str = "",
+    *,
+    part: str = "",
+    frame: str = "",
+    order: int | None = None,
+    same: bool = False,
+) -> None:
+    """Add one relation per subject, once each; a thing is never placed by itself unless it is several."""
+    anchors: tuple[int | Literal["picture"], ...] = tuple(objects) if objects else (PICTURE,)
+    for subject in subjects:
+        if not same and subject in objects:
+            continue
+        key = (relation, subject, anchors, part)
+        if key in state.seen:
+            continue
+        state.seen.add(key)
+        state.relations.append(Relation(relation, subject, anchors, span, part, frame, modifier, order, cue))
+
+
+def chain(state: Reading, piece: Chunk, run: list[int], found: list[int]) -> None:
+    """State an ordered list as the chain of its neighbours."""
+    relation, backwards = order_of(piece)
+    cue = (state.tokens[piece.first].start, state.tokens[piece.stop - 1].end)
+    ordered = list(reversed(found)) if backwards else found
+    first, last = state.chunks[run[0]].phrase, state.chunks[run[-1]].phrase
+    assert first is not None and last is not None
+    span = (min(cue[0], first.start), max(cue[1], last.end))
+    for position, (left, right) in enumerate(zip(ordered, ordered[1:], strict=False)):
+        emit(state, relation, [left], [right], span, cue, order=position)
+
+
+def _side_of(word: str) -> str:
+    return "left_of" if word.startswith("left") else "right_of"
