@@ -70,8 +70,8 @@ def pair(path: str, out: int, inner: int) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("adapter", "message"),
     [
-        (pair("5", 16, 8), "'5', which this backbone does not have"),
-        (pair("1", 16, 8), "'1', which this backbone does not have"),
+        (pair("5", 16, 8), "'5', which this model does not have"),
+        (pair("1", 16, 8), "'1', which this model does not have"),
         (pair("2", 16, 8), "16x8, but the weight is 4x16"),
         ({"2.lora_A.weight": torch.ones(2, 16)}, "no half of one"),
         ({"2.lora_B.weight": torch.ones(4, 2)}, "no half of one"),
