@@ -1,0 +1,47 @@
+"""`spatial probe-pairs`: whether prompts alone or pictures alone tell the sides of a manifest's pairs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+HELP = "train probes that must fail: on the prompts alone and on the pictures alone of preference pairs"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "manifest", help="JSONL file of pair records; probes learn from 'train', judge 'test'"
+    )
+    for name, default, what in (
+        ("train", 20_000, "pairs to learn from, at most"),
+        ("test", 4_000, "pairs to judge on, at most; below about 1100 the bar cannot be met"),
+        ("size", 64, "side of the pictures in pixels"),
+        ("seed", 0, "of the probes' weights and the order of training"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=int, default=default, metavar="N", help=f"{what} (default: %(default)s)"
+        )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a probe")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Probe and print; 1 if a probe told the sides apart, or too few pairs were there to rule it out."""
+    from spatial_trainers.pair_data import read_manifest
+    from spatial_trainers.probes import BAR, probe_pairs
+
+    results = probe_pairs(
+        read_manifest(args.manifest), train=args.train, test=args.test, size=args.size, seed=args.seed
+    )
+    for result in results:
+        if args.json:
+            print(json.dumps(result.to_dict()))
+            continue
+        low, high = result.interval
+        verdict = "passes" if result.passes else "FAILS"
+        print(
+            f"{result.probe:<5}  accuracy {result.accuracy:.3f}  95 % interval [{low:.3f}, {high:.3f}]  "
+            f"on {result.total} pairs, trained on {result.trained_on}  "
+            f"{verdict}: the upper end must be <= {BAR}"
+        )
+    return 0 if all(result.passes for result in results) else 1
