@@ -119,6 +119,50 @@ def draw_sheet(
     return sheet
 
 
+def draw_verdicts(entries: Sequence[SheetEntry]) -> list[Image.Image]:
+    """Return B pictures in full size with their boxes, and below each its relations with their verdicts.
+
+    Pictures of one size and prompt come back in one size again. Titles, scores and ranks are not drawn.
+
+    Args:
+        entries: The pictures with their reports; boxes refer to the picture's own pixels.
+    """
+    strips = [[_verdict_line(report) for report in entry.relations] for entry in entries]
+    drawn: list[Image.Image] = []
+    for entry, lines in zip(entries, strips, strict=True):
+        image = _flatten(entry.image)
+        size = max(BODY, round(image.width / 36))
+        line, margin = _line(size), round(size / 2)
+        canvas = Image.new("RGB", (image.width, image.height + len(lines) * line + 2 * margin), CARD)
+        draw = ImageDraw.Draw(image)
+        thick = max(2, round(image.width / 256))
+        for box, color in _box_colors(entry.relations).items():
+            draw.rectangle(_inside(box, image.size, 1.0), outline=(0, 0, 0), width=thick + 2)
+            draw.rectangle(_inside(box, image.size, 1.0), outline=color, width=thick)
+        canvas.paste(image)
+        draw = ImageDraw.Draw(canvas)
+        for number, (report, text) in enumerate(zip(entry.relations, lines, strict=True)):
+            y = image.height + margin + number * line
+            icon = _icon(report.verdict, size)
+            canvas.paste(VERDICT_COLORS[report.verdict], (margin, y + round(size / 6)), icon)
+            words = _shorten(text, size, image.width - size - 3 * margin)
+            _text(draw, (size + 2 * margin, y), words, size, INK)
+        drawn.append(canvas)
+    return drawn
+
+
+def _verdict_line(report: RelationReport) -> str:
+    return f"{report.text} ({report.reason})" if report.reason else report.text
+
+
+def _inside(box: Box, size: tuple[int, int], scale: float) -> tuple[int, int, int, int]:
+    """Return a box in whole pixels, its corners in order, within a picture of `size`."""
+    x0, y0, x1, y1 = (round(value * scale) for value in box)
+    x0, x1 = max(0, min(x0, x1)), min(size[0] - 1, max(x0, x1))
+    y0, y1 = max(0, min(y0, y1)), min(size[1] - 1, max(y0, y1))
+    return x0, y0, max(x0, x1), max(y0, y1)
+
+
 def _card_height(entry: SheetEntry) -> int:
     height = PADDING + PICTURE + 10 + 38 + 12 + _line(SMALL) + PADDING
     if entry.tied_ranks:
@@ -196,9 +240,7 @@ def _picture(entry: SheetEntry, colors: dict[Box, Color]) -> Image.Image:
     picture = _flatten(entry.image).resize(size, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(picture)
     for box, color in colors.items():
-        x0, y0, x1, y1 = (round(value * scale) for value in box)
-        x0, x1 = max(0, min(x0, x1)), min(size[0] - 1, max(x0, x1))
-        y0, y1 = max(0, min(y0, y1)), min(size[1] - 1, max(y0, y1))
+        x0, y0, x1, y1 = _inside(box, size, scale)
         if x1 > x0 and y1 > y0:
             # A dark outline around the colour keeps it visible on any background.
             draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=(0, 0, 0))
@@ -250,9 +292,9 @@ def _draw_icon(sheet: Image.Image, verdict: str, corner: tuple[int, int]) -> Non
 
 
 @cache
-def _icon(verdict: str) -> Image.Image:
+def _icon(verdict: str, size: int = ICON) -> Image.Image:
     zoom = 8
-    mask = Image.new("L", (ICON * zoom, ICON * zoom))
+    mask = Image.new("L", (size * zoom, size * zoom))
     draw = ImageDraw.Draw(mask)
     strokes: dict[str, tuple[tuple[tuple[float, float], ...], ...]] = {
         "true": (((0.10, 0.55), (0.38, 0.84), (0.90, 0.18)),),
@@ -261,14 +303,14 @@ def _icon(verdict: str) -> Image.Image:
             tuple((0.08 + 0.84 * t / 24, 0.5 - 0.16 * math.sin(2 * math.pi * t / 24)) for t in range(25)),
         ),
     }
-    thickness = round(0.17 * ICON * zoom)
+    thickness = round(0.17 * size * zoom)
     for stroke in strokes[verdict]:
-        points = [(x * ICON * zoom, y * ICON * zoom) for x, y in stroke]
+        points = [(x * size * zoom, y * size * zoom) for x, y in stroke]
         draw.line(points, fill=255, width=thickness, joint="curve")
         for x, y in points:
             radius = thickness / 2
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    return mask.resize((ICON, ICON), Image.Resampling.LANCZOS)
+    return mask.resize((size, size), Image.Resampling.LANCZOS)
 
 
 @cache

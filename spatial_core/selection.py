@@ -112,6 +112,43 @@ def rank(mean: ArrayLike, std: ArrayLike, *, confidence: float = 0.75) -> Rankin
     return Ranking(order=order, mean=means, std=stds, p_best=p_best(means, stds), ties=ties)
 
 
+def blend(means: ArrayLike, stds: ArrayLike, weights: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return one score list from K lists about the same B images, whose scales need not agree.
+
+    A single list comes back as it is, times the sign of its weight. Several are each divided by their spread
+    over the B images and summed by weight, so weights say how much a list decides; one that is the same for
+    all images decides nothing.
+
+    Args:
+        means: [K, B]; NaN where a list has not judged an image, which leaves it unjudged.
+        stds: [K, B], >= 0.
+        weights: [K]; negative where lower is better.
+
+    Returns:
+        mean [B] and std [B], both float64.
+
+    Raises:
+        ValueError: If the shapes do not fit, or no weight differs from 0.
+    """
+    mean, std = np.asarray(means, dtype=np.float64), np.asarray(stds, dtype=np.float64)
+    weight = _vector(weights, "weights")
+    if mean.ndim != 2 or mean.shape != std.shape or len(mean) != len(weight):
+        raise ValueError(
+            f"blend() needs means and stds of one shape [K, B] and K weights; got {list(mean.shape)}, "
+            f"{list(std.shape)} and {len(weight)}."
+        )
+    if not weight.any():
+        raise ValueError("blend() needs a weight that is not 0; all are 0, so nothing would be ranked.")
+    if len(weight) == 1:
+        return mean[0] * np.sign(weight[0]), std[0]
+    scale = np.zeros(len(weight))
+    for k, row in enumerate(mean):
+        known = row[~np.isnan(row)]
+        spread = float(known.std()) if len(known) else 0.0
+        scale[k] = weight[k] / spread if spread > 0.0 else 0.0
+    return scale @ mean, np.sqrt((scale**2) @ std**2)
+
+
 def best_of_n(scores: ArrayLike) -> int:
     """Return the index of the highest score; the first of equals, never NaN.
 

@@ -7,6 +7,7 @@ import pytest
 
 from spatial_core.selection import (
     best_of_n,
+    blend,
     expected_max,
     halving_schedule,
     p_best,
@@ -177,3 +178,34 @@ def test_pass_at_n_by_hand():
         pass_at_n(4, 5, 1)
     with pytest.raises(ValueError, match="n must be"):
         pass_at_n(4, 1, 0)
+
+
+def test_blend_brings_lists_to_one_scale() -> None:
+    # By hand: the spread of (0, 2) is 1, that of (30, 10) is 10.
+    mean, std = blend([[0.0, 2.0], [30.0, 10.0]], [[0.1, 0.2], [1.0, 2.0]], [1.0, 2.0])
+    np.testing.assert_allclose(mean, [0.0 + 6.0, 2.0 + 2.0])
+    np.testing.assert_allclose(std, [math.hypot(0.1, 0.2), math.hypot(0.2, 0.4)])
+
+
+def test_blend_of_one_list_and_of_lists_that_say_nothing() -> None:
+    mean, std = blend([[1.0, math.nan, 3.0]], [[0.1, 0.2, 0.3]], [2.0])
+    np.testing.assert_array_equal(mean, [1.0, math.nan, 3.0])
+    np.testing.assert_array_equal(std, [0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(blend([[1.0, 3.0]], [[0.0, 0.0]], [-0.5])[0], [-1.0, -3.0])
+    equal, _ = blend([[5.0, 5.0], [1.0, 3.0]], np.zeros((2, 2)), [9.0, 1.0])
+    np.testing.assert_array_equal(rank(equal, [0.0, 0.0]).order, [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("means", "stds", "weights", "message"),
+    [
+        ([[1.0, 2.0]], [[0.0, 0.0]], [1.0, 1.0], "one shape"),
+        ([[1.0, 2.0]], [[0.0]], [1.0], "one shape"),
+        ([[1.0, 2.0]], [[0.0, 0.0]], [0.0], "not 0"),
+    ],
+)
+def test_blend_refuses(
+    means: list[list[float]], stds: list[list[float]], weights: list[float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        blend(means, stds, weights)

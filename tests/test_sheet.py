@@ -20,6 +20,7 @@ from spatial_core.report_sheet import (
     VERDICT_COLORS,
     SheetEntry,
     draw_sheet,
+    draw_verdicts,
 )
 from spatial_core.scorers.base import RelationReport, Verdict
 
@@ -154,3 +155,17 @@ def test_unknown_numbers_are_left_out() -> None:
 def test_no_images_is_the_callers_mistake() -> None:
     with pytest.raises(ValueError, match="at least one image"):
         draw_sheet([], PROMPT)
+
+
+def test_verdicts_lie_below_the_full_picture() -> None:
+    boxes = ((20.0, 30.0, 80.0, 90.0), (150.0, 40.0, 500.0, 90.0))
+    first = SheetEntry(Image.new("RGB", (256, 128), "white"), "", relations=[report("true", boxes=boxes)])
+    second = SheetEntry(Image.new("RGB", (256, 128), "white"), "", relations=[report("false")])
+    drawn = draw_verdicts([first, second])
+    assert drawn[0].size == drawn[1].size and drawn[0].width == 256 and drawn[0].height > 128
+    picture, strip = drawn[0].crop((0, 0, 256, 128)), drawn[0].crop((0, 128, 256, drawn[0].height))
+    assert picture.getpixel((21, 60)) == BOX_COLORS[0] and picture.getpixel((254, 60)) == BOX_COLORS[1]
+    assert picture.getpixel((50, 60)) == (255, 255, 255)
+    assert count(strip, VERDICT_COLORS["true"]) > 10 and count(strip, VERDICT_COLORS["false"]) == 0
+    assert count(drawn[1], VERDICT_COLORS["false"]) > 10
+    assert np.array_equal(np.asarray(drawn[1].crop((0, 0, 256, 128))), np.asarray(second.image))
