@@ -72,6 +72,8 @@ def find_anchor(
         return Anchor([], group=True, end=end)
     if is_picture(state, phrase) and (trigger.place is not None or trigger.word in ("in", "on")):
         return Anchor([], picture=True, end=end, head=phrase.head)
+    if phrase.head in ("center", "centre") and not phrase.determiner and phrase.owner is None:
+        return Anchor([], picture=True, end=end)  # "left of center"
     part = ""
     if phrase.part and phrase.owner is not None:
         owner = phrase.owner

@@ -271,12 +271,13 @@ def _next(
     if joiner is not None and all(i + k < n and tokens[i + k].text == word for k, word in enumerate(joiner)):
         return Chunk(WITH if text == "accompanied" else AND, i, i + len(joiner))
     if previous is not None and previous.kind == VERB and previous.stop == i and tags & lx.PREP:
-        refined = VERB_PREPOSITION.get((previous.lemma, text))
-        if refined is not None and text not in ("on", "in", "by"):
-            place = match_trigger(tokens, i, has_possessive)
-            if place is None or place.stop == i + 1:
-                trigger = Trigger(i, i + 1, refined[0], REQUIRED, text, refined[1])
-                return Chunk(TRIGGER, i, i + 1, trigger=trigger)
+        j = i + 1 if text in ("up", "down", "out") and i + 1 < n else i  # "lined up with"
+        refined = VERB_PREPOSITION.get((previous.lemma, tokens[j].text))
+        if refined is not None and (j > i or text not in ("on", "in", "by")):
+            place = match_trigger(tokens, j, has_possessive)
+            if place is None or place.stop == j + 1:
+                trigger = Trigger(i, j + 1, refined[0], REQUIRED, tokens[j].text, refined[1])
+                return Chunk(TRIGGER, i, j + 1, trigger=trigger)
     if text in _TOGETHER and previous is not None and previous.kind == VERB:
         lemmas, relation = _TOGETHER[text]
         if previous.lemma in lemmas:

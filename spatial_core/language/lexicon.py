@@ -777,6 +777,12 @@ BARE_OBJECTS = _set(
 )
 """Nouns that need no determiner to be a place ("in water", "on grass")."""
 
+UPRIGHT = _set(
+    "wall fence hedge tower building house mountain hill tree cliff skyscraper pillar column wave grass heap "
+    "pile stack"
+)
+"""Things that grow from the ground: "higher than" says how tall they are, not where."""
+
 SMALL_SUPPORTS = _set(
     "stand tripod pedestal base stool saucer coaster easel hook hanger leash chain spike string"
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spatial_core.language import lexicon as lx
+from spatial_core.language.comparisons import STARTS, match_comparison
 from spatial_core.language.noun_phrases import NounPhrase, continues, parse_noun_phrase
 from spatial_core.language.tokens import MARK, QUOTE, Token
 
@@ -81,7 +82,7 @@ def join_directions(words: list[str]) -> str:
 _PHRASES: dict[str, list[tuple[tuple[str, ...], str, int, str]]] = {}
 
 
-_INVERSE_WORDS = frozenset(("full", "filled"))
+_INVERSE_WORDS = frozenset(("full", "filled", "flanking"))
 
 
 def _add(phrases: str, relation: str, needs: int, word: str = "") -> None:
@@ -122,7 +123,13 @@ _add(
 )
 _add("by", "next_to", REQUIRED, "by")
 _add("along", "next_to", REQUIRED, "along")
-_add("side by side|shoulder to shoulder|cheek to cheek|hand in hand", "next_to", NONE, "together")
+_add(
+    "side by side|shoulder to shoulder|cheek to cheek|hand in hand|arm in arm|back to back|elbow to elbow|"
+    "end to end",
+    "next_to",
+    NONE,
+    "together",
+)
 _add(
     "in a row|in a line|in a straight line|in a neat row|in line|in a single line|in a neat line",
     "aligned_with",
@@ -135,9 +142,12 @@ _add(
     NONE,
     "together",
 )
-_add("face to face", "facing", NONE, "together")
+_add("face to face|nose to nose|eye to eye", "facing", NONE, "together")
+_add("far apart|wide apart", "far_from", NONE, "together")
 _add(
-    "near|near to|close to|close by|not far from|within reach of|in the vicinity of|a short distance from",
+    "near|near to|close to|close by|not far from|not far away from|within reach of|within arm's reach of|in the "
+    "vicinity of|a short distance from|a short distance away from|at a short distance from|a few steps from|"
+    "a few steps away from|steps away from|a stone's throw from",
     "near",
     REQUIRED,
     "near",
@@ -161,14 +171,23 @@ _add(
     "together",
 )
 _add(
-    "far from|far away from|away from|well away from|at a distance from|distant from",
+    "far from|far away from|away from|well away from|at a distance from|distant from|at some distance from|"
+    "some distance from|some distance away from|at a great distance from|at a safe distance from|"
+    "at a considerable distance from|a long way from|a long way away from|a good distance from",
     "far_from",
     REQUIRED,
     "far",
 )
 _add("between|in between|midway between|halfway between", "between", REQUIRED, "between")
 _add("amid|amidst|among|amongst|in the midst of", "around", REQUIRED, "among")
-_add("around|all around|encircling|surrounding|round", "around", REQUIRED, "around")
+_add(
+    "around|all around|encircling|surrounding|round|in a circle around|in a ring around|in a semicircle "
+    "around|on all sides of|on every side of",
+    "around",
+    REQUIRED,
+    "around",
+)
+_add("flanking", "between", REQUIRED, "flanking")
 _add(
     "opposite|opposite to|opposite of|opposite from|across from|directly across from",
     "opposite",
@@ -198,8 +217,8 @@ _add(
     "distance",
 )
 
-_LARGER = "larger bigger taller wider longer thicker greater heavier higher broader".split()
-_SMALLER = "smaller shorter narrower tinier thinner lower littler slimmer".split()
+_LARGER = "larger bigger taller wider longer thicker greater heavier broader".split()
+_SMALLER = "smaller shorter narrower tinier thinner littler slimmer".split()
 for _words, _relation in ((_LARGER, "larger_than"), (_SMALLER, "smaller_than")):
     for _word in _words:
         _add(f"{_word} than", _relation, REQUIRED, "than")
@@ -497,7 +516,7 @@ def _carries_on(tokens: list[Token], j: int) -> bool:
     return continues(tokens, j)
 
 
-TRIGGER_STARTS = frozenset(_PHRASES) | _PLACE_PREPOSITIONS | lx.MODIFIERS
+TRIGGER_STARTS = frozenset(_PHRASES) | STARTS | _PLACE_PREPOSITIONS | lx.MODIFIERS
 """Words that relation words can start with."""
 
 
@@ -508,6 +527,8 @@ def match_trigger(tokens: list[Token], i: int, has_possessive: bool) -> Trigger 
     modifiers: list[str] = []
     while i < n and tokens[i].text in lx.MODIFIERS and i - start < 3:
         if _PHRASES.get(tokens[i].text) is not None and _phrase(tokens, i) is not None:
+            break
+        if tokens[i].text in STARTS and match_comparison(tokens, i) is not None:
             break
         if tokens[i].text in lx.REPORTED_MODIFIERS:
             modifiers.append(tokens[i].text)
@@ -525,6 +546,9 @@ def match_trigger(tokens: list[Token], i: int, has_possessive: bool) -> Trigger 
 
 def _match(tokens: list[Token], i: int, has_possessive: bool) -> Trigger | None:
     token = tokens[i]
+    compared = match_comparison(tokens, i) if token.text in STARTS else None
+    if compared is not None:
+        return Trigger(i, compared[0], compared[1], REQUIRED, "height" if token.text == "higher" and compared[0] == i + 2 else "than")
     fixed = _phrase(tokens, i)
     place = match_place(tokens, i) if token.text in _PLACE_PREPOSITIONS else None
     if place is not None and (fixed is None or place.stop > fixed.stop):
@@ -795,6 +819,7 @@ DIRECT: dict[str, tuple[str, bool]] = {
     "overlook": ("facing", False),
     "dwarf": ("larger_than", False),
     "crown": ("on", False),
+    "overhang": ("above", False),
     "top": ("on", False),
     "border": ("next_to", False),
     "adjoin": ("next_to", False),
@@ -805,7 +830,7 @@ DIRECT: dict[str, tuple[str, bool]] = {
 NON_SPATIAL_ON = frozenset(
     "turn switch put try take carry move go log sign focus depend rely base insist concentrate agree "
     "comment reflect bet count call spend work keep get pass touch hold catch live feed act report write "
-    "speak talk lecture decide plan study hinge dwell center centre train model expand improve vote dine "
+    "speak talk lecture decide plan study hinge dwell train model expand improve vote dine "
     "click tap press read elaborate "
     "impose emphasize emphasise advise lead bring".split()
 )

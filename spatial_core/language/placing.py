@@ -162,6 +162,9 @@ def refined(state: Reading, k: int, trigger: Trigger, verb: Chunk | None) -> tup
         refined = VERB_PREPOSITION.get((verb.lemma, word))
         if refined is not None and (verb.lemma != "mount" or hangs_on_wall(state, k + 1)):
             return (*refined, state.tokens[verb.stop - 1].start)
+    if trigger.word == "height" and (verb is None or verb.lemma == "be"):
+        if state.clause.current and state.table.head(state.clause.current[-1]) in lx.UPRIGHT:
+            return "larger_than", False, start  # "the fence is higher than the hedge" speaks of its size
     return trigger.relation, trigger.inverse, start
 
 
@@ -187,7 +190,7 @@ def is_spatial(
 ) -> bool:
     """Return whether the words speak of space here; a place of the picture always does."""
     if anchor.picture:
-        return trigger.place is not None or trigger.word in ("in", "on")
+        return trigger.place is not None or trigger.word in ("in", "on", "left", "right", "to")
     lemma = verb.lemma if verb is not None else ""
     last = state.tokens[trigger.stop - 1].text
     return anchor.group or speaks_of_space(trigger.word, last, relation, phrase, lemma)

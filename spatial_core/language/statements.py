@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from spatial_core.language import lexicon as lx
-from spatial_core.language.chunks import COMMA, OTHER, THERE, VERB, Chunk, order_of
+from spatial_core.language.chunks import COMMA, NOUN, OTHER, THERE, TRIGGER, VERB, Chunk, order_of
 from spatial_core.language.clause_state import Anchor, Pending
 from spatial_core.language.patterns import OPPOSITE_SIDES, Trigger, resolve_picture, resolve_place
 from spatial_core.language.reading import Reading
@@ -13,8 +13,8 @@ from spatial_core.language.relations import RELATIONS
 from spatial_core.language.scene_graph import PICTURE, Relation, Span
 from spatial_core.language.soundness import NOWHERE
 
-_SHORT = 24
-"""Characters up to which a fronted place and its subject are one statement: "behind it is a dog"."""
+_IN_PICTURE = {"left_of": "picture_left", "right_of": "picture_right"}
+"""What a side means of the picture's center: "left of center"."""
 _GROUP_RELATIONS = frozenset(
     "next_to near opposite facing aligned_with behind in_front_of above on stacked_on under below "
     "leaning_against far_from".split()
@@ -26,34 +26,40 @@ def settle_pending(state: Reading, run: list[int], found: list[int]) -> None:
     clause = state.clause
     pendings, clause.pending = clause.pending, []
     clause.settled = pendings if clause.several else []
-    first, last = state.chunks[run[0]], state.chunks[run[-1]]
-    for position, pending in enumerate(pendings):
-        end = pending.anchor.end
-        if position == len(pendings) - 1:
-            end = fronted_end(state, pending, first, last)
+    ends = [pending.anchor.end for pending in pendings]
+    ends[-1] = fronted_end(state, pendings[-1], state.chunks[run[0]], state.chunks[run[-1]])
+    if pendings[0].start < pendings[-1].start and clause.inverted:
+        ends[0] = ends[-1]  # "on the right, placed on the floor, is a radio": both say where it is
+    for pending, end in zip(pendings, ends, strict=True):
         state_relation(state, pending, found, (pending.start, end))
 
 
 def fronted_end(state: Reading, pending: Pending, first: Chunk, last: Chunk) -> int:
-    """Return where a fronted relation ends: with its subject, where the place is less than half of it."""
+    """Return where a fronted relation ends: after its place, or with the subject and its verb.
+
+    Careful readers disagree on whether the subject belongs to the words. A place that is half of the
+    statement or more stands for it, with the subject if that is short; less than half ("behind it, ...")
+    says nothing alone. Where the verb goes on to put the subject elsewhere too ("beside the bench, a gown
+    hangs on a hook"), and behind "there is", the place in front is a statement by itself.
+    """
     phrase = first.phrase
     assert phrase is not None
+    before, after = state.chunks[state.position - 1], state.clause.run_end
     place_end = pending.anchor.end
-    before = state.position - 1
-    if before > 0 and state.chunks[before].kind == VERB and state.chunks[before - 1].kind == THERE:
-        return pending.anchor.end
-    if before > 0 and state.chunks[before].kind == VERB and state.chunks[before - 1].kind != COMMA:
-        place_end = state.tokens[state.chunks[before].stop - 1].end  # "beside the sofa stands"
-    if phrase.start - place_end > 24:
-        return pending.anchor.end
+    if before.kind == VERB and state.position > 1:
+        if state.chunks[state.position - 2].kind == THERE:
+            return place_end
+        if before.lemma != "be" and state.chunks[state.position - 2].kind != COMMA:
+            place_end = state.tokens[before.stop - 1].end  # "beside the sofa stands"
     end = phrase.end
-    after = state.clause.run_end
     if first is last and state.at(after, VERB) and state.chunks[after].lemma in lx.POSTURE - {"be"}:
+        if state.at(after + 1, TRIGGER) and state.at(after + 2, NOUN):
+            return pending.anchor.end
         end = state.tokens[state.chunks[after].stop - 1].end
-    alone, whole = place_end - pending.start, end - pending.start
-    if whole <= max(_SHORT, 1.5 * (pending.anchor.end - pending.start)) or whole > 2 * alone:
+    whole = end - pending.start
+    if whole <= 1.5 * (pending.anchor.end - pending.start) or whole > 2 * (place_end - pending.start):
         return end
-    return pending.anchor.end if state.chunks[before].lemma == "be" else place_end
+    return place_end
 
 
 def place_subjects(state: Reading, pending: Pending, subjects: list[int], k: int) -> None:
@@ -104,6 +110,9 @@ def state_relation(state: Reading, pending: Pending, subjects: list[int], span: 
         for name, subject in ((first, subjects[0]), (second, subjects[1])):  # "... respectively"
             relate(state, name, False, [subject], anchor.entities, span, cue, "", trigger.modifier)
         return
+    if place is not None and place.head in ("middle", "center", "centre") and len(set(anchor.entities)) == 2:
+        relate(state, "between", False, subjects, anchor.entities, span, cue, "", trigger.modifier)
+        return
     if place is not None:
         names, part = resolve_place(place, anchor.head)
         if pending.relation and names in (("on",), ("at_edge",), ("next_to",)):
@@ -122,9 +131,10 @@ def state_relation(state: Reading, pending: Pending, subjects: list[int], span: 
             )
         return
     if anchor.picture:
-        if pending.relation in RELATIONS and RELATIONS[pending.relation].arity == 1:
+        name = _IN_PICTURE.get(pending.relation, pending.relation)
+        if name in RELATIONS and RELATIONS[name].arity == 1:
             for subject in subjects:
-                emit(state, pending.relation, [subject], [], span, cue, trigger.modifier)
+                emit(state, name, [subject], [], span, cue, trigger.modifier)
         return
     relation, part = pending.relation, anchor.part
     if part and relation in ("on", "near", "next_to", "inside", "leaning_against", "hanging_on"):
@@ -179,6 +189,10 @@ def relate(
     modifier: str,
 ) -> None:
     """State a relation of every subject to every object, or of one subject to a pair for "between"."""
+    if relation == "between" and inverse:
+        for entity in objects:  # "flanking the bed are two lamps"
+            emit(state, relation, [entity], (subjects + subjects)[:2], span, cue, modifier, part=part)
+        return
     if relation == "between":
         pair = objects if len(objects) > 1 else (objects + objects)[:2]
         for subject in subjects:
