@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,29 @@ def atomic_path(path: str | os.PathLike[str]) -> Generator[Path, None, None]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Generator[Path, None, None]:
+    """Yield an empty folder to write files to; on leaving without an error they take their places in `path`.
+
+    `path` is made if it is missing; what else lies in it stays. If the body raises, nothing in it has changed.
+
+    Raises:
+        OSError: From creating, syncing or renaming files.
+    """
+    target = Path(path)
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=target) as temporary:
+        yield Path(temporary)
+        files = [file for file in Path(temporary).rglob("*") if file.is_file()]
+        for file in files:
+            with file.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        for file in files:
+            place = target / file.relative_to(temporary)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, place)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

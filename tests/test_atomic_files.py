@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spatial_core.atomic_files import atomic_path, write_bytes, write_text
+from spatial_core.atomic_files import atomic_folder, atomic_path, write_bytes, write_text
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -34,6 +34,24 @@ def test_an_error_in_the_body_leaves_the_old_file_alone(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_takes_new_files_only_when_all_are_written(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("old")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(OSError, match="No space"), atomic_folder(folder) as temporary:
+        (temporary / "config.json").write_text("new")
+        raise OSError(28, "No space left on device")
+    assert sorted(file.name for file in folder.iterdir()) == ["config.json", "notes.txt"]
+    assert (folder / "config.json").read_text() == "old"
+    with atomic_folder(folder) as temporary:
+        (temporary / "config.json").write_text("new")
+        (temporary / "parts").mkdir()
+        (temporary / "parts" / "weights").write_bytes(b"1")
+    assert (folder / "config.json").read_text() == "new" and (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "parts" / "weights").read_bytes() == b"1"
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:

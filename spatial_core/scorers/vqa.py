@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spatial_core.atomic_files import write_text
+from spatial_core.atomic_files import atomic_folder, write_text
 from spatial_core.backbones import BackboneParts, default_dtype, find_file, load_backbone
 from spatial_core.images import patchify, resize, smart_size
 from spatial_core.language.questions import Question, relation_questions
@@ -327,14 +327,14 @@ class VQAScorer(SpatialScorer):
         """Write checkpoint, tokenizer, image constants and `spatial_vqa.json`.
 
         Raises:
-            OSError: If the disk is full.
+            OSError: If the disk is full; files that were there before stay as they were.
         """
-        folder = Path(save_directory)
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        constants = {"image_processor_type": "Qwen2VLImageProcessor", **self.processing}
-        write_text(folder / "preprocessor_config.json", json.dumps(constants, indent=2) + "\n")
-        write_text(folder / CONFIG_FILE, json.dumps(asdict(self.config), indent=2) + "\n")
+        with atomic_folder(save_directory) as folder:
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+            constants = {"image_processor_type": "Qwen2VLImageProcessor", **self.processing}
+            write_text(folder / "preprocessor_config.json", json.dumps(constants, indent=2) + "\n")
+            write_text(folder / CONFIG_FILE, json.dumps(asdict(self.config), indent=2) + "\n")
 
 
 def _stored_config(source: str | Path, revision: str) -> VQAConfig:
