@@ -39,7 +39,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Generator[Path, None, None]:
 def atomic_folder(path: str | os.PathLike[str]) -> Generator[Path, None, None]:
     """Yield an empty folder to write files to; on leaving without an error they take their places in `path`.
 
-    `path` is made if it is missing; what else lies in it stays. If the body raises, nothing in it has changed.
+    `path` is made if it is missing; what else lies in it stays. If the body raises, nothing changes.
 
     Raises:
         OSError: From creating, syncing or renaming files.
