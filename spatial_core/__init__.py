@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spatial_core.language.scene_graph import Entity as Entity
     from spatial_core.language.scene_graph import Relation as Relation
     from spatial_core.language.scene_graph import SceneGraph as SceneGraph
+    from spatial_core.pipeline import SpatialDiffusionPipeline as SpatialDiffusionPipeline
     from spatial_core.reward_model import SpatialRewardModel as SpatialRewardModel
     from spatial_core.scorers.base import RelationReport as RelationReport
     from spatial_core.scorers.base import SpatialScorer as SpatialScorer
@@ -38,6 +39,7 @@ _HOME = {
     "Entity": "language.scene_graph",
     "Relation": "language.scene_graph",
     "SceneGraph": "language.scene_graph",
+    "SpatialDiffusionPipeline": "pipeline",
     "SpatialRewardModel": "reward_model",
     "RelationReport": "scorers.base",
     "SpatialScorer": "scorers.base",

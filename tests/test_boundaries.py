@@ -75,6 +75,7 @@ PUBLIC_NAMES = {
     "Relation",
     "RelationReport",
     "SceneGraph",
+    "SpatialDiffusionPipeline",
     "SpatialRewardModel",
     "SpatialScorer",
     "SpatialScores",

@@ -210,6 +210,10 @@ class SpatialScorer(torch.nn.Module):
         assert reports is not None
         return reports[0]
 
+    def can_judge(self, prompt: PromptLike) -> bool:
+        """Return whether `prompt` gives this scorer anything to judge; its scores are NaN otherwise."""
+        return not self.needs_relations or bool(self._graphs(prompt, 1)[0].relations)
+
     @property
     def device(self) -> torch.device:
         """Where the scorer computes; the CPU for one without weights."""
@@ -261,6 +265,20 @@ class SpatialScorer(torch.nn.Module):
         return chosen.from_pretrained(
             id_or_path, **{key: value for key, value in given.items() if value is not None}, **options
         )
+
+    @classmethod
+    def load_component(
+        cls, folder: str | Path, *, torch_dtype: torch.dtype | None = None, **options: Any
+    ) -> SpatialScorer:
+        """Load a scorer that was saved as the component of a diffusers pipeline; diffusers calls this.
+
+        Args:
+            folder: Where `save_pretrained` wrote it.
+            torch_dtype: Type of the weights, by the name that diffusers has for it.
+            **options: Passed on to `from_pretrained`, such as `quantization_config`.
+        """
+        given = {} if torch_dtype is None else {"dtype": torch_dtype}
+        return cls.from_pretrained(folder, **given, **options).eval()
 
     @abstractmethod
     def save_pretrained(self, save_directory: str | Path) -> None:
