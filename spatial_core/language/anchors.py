@@ -45,7 +45,8 @@ def anchor_run(
         return run, after  # "the lamp and vase"
     if state.at(after, VERB, TRIGGER, RELATIVE, WITH):
         if state.at(after, TRIGGER) and last.definite and phrase.definite and not fronted:
-            return run, after
+            if not placed_apart(state, after):
+                return run, after
         return [k], k + 1
     if fronted and not (state.at(after, COMMA) or state.finite(after)):
         return [k], k + 1  # "next to the lamp and a vase": the vase is what stands there

@@ -179,6 +179,8 @@ def _attributive(tokens: list[Token], j: int) -> bool:
     follower = tokens[j + 1]
     if follower.kind != WORD or not follower.tags & (lx.NOUN | lx.ADJ):
         return False
+    if follower.text in TRIGGER_STARTS and match_trigger(tokens, j + 1, False) is not None:
+        return False  # "placed level with", "located higher up than"
     return not follower.tags & (lx.PREP | lx.ADV | lx.DET | lx.CONJ | lx.ORD | lx.SUBORDINATOR)
 
 
@@ -245,6 +247,8 @@ def _next(
     order = _match_order(tokens, i) if text in _ORDER_STARTS else None
     if order is not None:
         return order
+    if _is_degree(tokens, i):
+        return Chunk(OTHER, i, i + 3 if i + 3 >= n or tokens[i + 3].kind == MARK else i + 2)
     if text == "there" and i + 1 < n and tokens[i + 1].tags & (lx.BE | lx.AUX):
         return Chunk(THERE, i, i + 1, lemma="there")
     if text in ("with", "to") and i + 2 < n and tokens[i + 2].text in ("other", "another"):
@@ -284,6 +288,11 @@ def _next(
             return Chunk(
                 TRIGGER, i, i + 1, trigger=Trigger(i, i + 1, relation, NONE, "together", verbal=True)
             )
+    if text == "whose" and previous is not None and previous.kind == TRIGGER:
+        phrase = parse_noun_phrase(tokens, i)
+        if phrase is not None and phrase.name:
+            phrase.owner = "its"  # "a chair on whose seat ..."
+            return Chunk(NOUN, i, phrase.stop, phrase)
     if text in _WITH and not (
         text != "with" and tags & lx.ING and previous is not None and previous.kind == VERB
     ):
@@ -297,6 +306,12 @@ def _next(
             trigger = None  # "nearest" behind a noun only: "the side nearest the door"
         if trigger is not None and not _inside_phrase(tokens, trigger):
             return _trigger_chunk(tokens, trigger, chunks)
+    if tags & lx.ADJ and previous is not None and previous.kind == VERB and previous.lemma in lx.POSTURE:
+        between = tokens[previous.stop : i]
+        if i + 1 < n and tokens[i + 1].tags & lx.PREP and all(t.text in lx.MODIFIERS for t in between):
+            return Chunk(OTHER, i, i + 1)  # "lies flat on", "hangs slightly crooked on"
+    if text == "from" and _hangs(chunks):
+        return Chunk(TRIGGER, i, i + 1, trigger=Trigger(i, i + 1, "hanging_on", REQUIRED, "from"))
     if text == "across":
         crossing = _across(tokens, i)
         if crossing is not None:
@@ -359,6 +374,13 @@ def _next(
     return None
 
 
+def _is_degree(tokens: list[Token], i: int) -> bool:
+    """Return whether "a little" or "a bit" at `i` says how much further, lower, closer something is."""
+    if i + 2 >= len(tokens) or tokens[i].text != "a" or tokens[i + 1].text not in ("little", "bit", "touch"):
+        return False
+    return tokens[i + 2].text in ("further", "farther", "closer", "nearer", "higher", "lower")
+
+
 _ORDER_STARTS = frozenset(
     "from left right top bottom front back nearest going moving reading arranged listed".split()
 )
@@ -390,9 +412,22 @@ def _trigger_chunk(tokens: list[Token], trigger: Trigger, chunks: list[Chunk]) -
     return Chunk(TRIGGER, first, trigger.stop, trigger=trigger)
 
 
+def _hangs(chunks: list[Chunk]) -> bool:
+    """Return whether a place stands between "hangs" and "from": "hangs over the fire from a hook"."""
+    k = len(chunks) - 1
+    if k < 2 or chunks[k].kind != NOUN or chunks[k - 1].kind != TRIGGER:
+        return False
+    return chunks[k - 2].kind == VERB and chunks[k - 2].lemma in ("hang", "suspend", "dangle")
+
+
+_LAP = frozenset("knee lap chest shoulder thigh".split())
+
+
 def _across(tokens: list[Token], i: int) -> Chunk | None:
-    """Return "across the table from"."""
+    """Return "across the table from", or "across" his knees."""
     phrase = parse_noun_phrase(tokens, i + 1)
+    if phrase is not None and phrase.head in _LAP:
+        return Chunk(TRIGGER, i, i + 1, trigger=Trigger(i, i + 1, "on", REQUIRED, "across"))
     if phrase is None or phrase.stop >= len(tokens) or tokens[phrase.stop].text != "from":
         return None
     return Chunk(

@@ -46,7 +46,8 @@ class Clause:
         joined: Whether that run's last two are joined by "and".
         pending: Places waiting for their subject.
         verb: The last verb chunk, if nothing but adverbs came after it.
-        inverted: Whether the verb came before the subject.
+        main: The verb that came before the subject.
+        inverted: Whether a verb came before the subject.
         expecting: Role of the next noun phrase: "", "object", "with".
         anchors: Anchors of the last relation.
         negated: Whether the clause is denied from here on.
@@ -73,6 +74,7 @@ class Clause:
     joined: bool = False
     pending: list[Pending] = field(default_factory=lambda: [])
     verb: Chunk | None = None
+    main: Chunk | None = None
     inverted: bool = False
     expecting: str = ""
     anchors: list[int] = field(default_factory=lambda: [])

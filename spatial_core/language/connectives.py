@@ -13,6 +13,7 @@ def read_verb(state: Reading, k: int) -> int:
     piece = state.chunks[k]
     if clause.pending and not clause.subjects:
         clause.inverted = True
+        clause.main = piece
         main = state.tokens[piece.stop - 1]
         clause.several = main.text in ("are", "were") or bool(main.tags & lx.BASE)
     previous = state.chunks[k - 1] if k else None

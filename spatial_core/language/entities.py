@@ -197,6 +197,10 @@ class EntityTable:
         """Return the entity whose kind "the lower one" or "the first" takes its name from."""
         if placed and self._drafts[placed[-1]].label in lx.ORDINALS and phrase.label in lx.ORDINALS:
             return placed[-1]
+        if phrase.label in lx.ORDINALS:
+            for entity in range(len(self._drafts) - 1, max(-1, len(self._drafts) - 8), -1):
+                if self._drafts[entity].label in lx.ORDINALS and entity not in placed:
+                    return entity
         if phrase.label and not self._last_plural:
             for entity in range(len(self._drafts) - 1, max(-1, len(self._drafts) - 8), -1):
                 if self._drafts[entity].label and entity not in placed:

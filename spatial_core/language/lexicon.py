@@ -75,7 +75,7 @@ MATERIALS = _set(
     "denim fabric paper cardboard clay terracotta granite crystal rubber oak pine walnut mahogany chrome "
     "aluminum aluminium tin stainless-steel enamel cork straw satin fur felt canvas plaid tiled "
     "wood-paneled cast-iron burlap jute acrylic stainless teak birch maple slate quartz wrought-iron suede "
-    "lace knit"
+    "lace knit zinc pewter"
 )
 ADJECTIVES = (
     _set(
@@ -121,7 +121,9 @@ ADJECTIVES = (
         "stately majestic sleek slick plump stout squat petite lanky bushy feathery airy roomy spacious "
         "vast expansive immense colossal microscopic mid-sized medium-sized full-size life-size life-sized "
         "unlit lidded handleless cordless sleeveless backless bottomless faded bleached pristine immaculate "
-        "grimy"
+        "grimy larger smaller bigger taller shorter wider narrower longer thicker thinner heavier lighter "
+        "darker brighter adjustable portable suitable notable comfortable inflatable quotable crooked askew "
+        "clumsy"
     )
     | COLORS
     | MATERIALS
@@ -562,7 +564,8 @@ PERSONS = _set(
     "librarian photographer cameraman robot samurai ninja pirate cowboy viking warrior hunter sailor "
     "captain hero superhero villain elf fairy giant dwarf angel demon mermaid ghost zombie clown magician "
     "sorcerer shaman alchemist einstein human figure neighbour neighbor girlfriend boyfriend husband wife "
-    "elder youth youngster character warrior dj author writer poet reporter member singer snowman"
+    "elder youth youngster character warrior dj author writer poet reporter member singer snowman "
+    "army legion squad crew choir troop"
 )
 ANIMALS = _set(
     "dog cat horse cow sheep goat pig chicken duck goose bird fish rabbit hamster mouse rat elephant "
@@ -634,7 +637,8 @@ CLOTHES = _set(
     "dress shirt t-shirt jacket coat suit hat cap scarf uniform pants jeans shorts skirt sweater hoodie "
     "gown robe kimono costume armor armour outfit clothing clothes spacesuit apron vest tie blouse tuxedo "
     "swimsuit bikini boots shoes gloves sunglasses glasses attire overalls khakis sneakers raincoat cloak "
-    "pajamas helmet mask makeup headphones jersey sandals heels socks"
+    "pajamas helmet mask makeup headphones jersey sandals heels socks poncho cardigan bandana sari tunic "
+    "toga cape parka blazer waistcoat pullover sweatshirt leggings trousers turban veil beret"
 )
 MEASURES = _set(
     "inch inches foot feet meter meters metre metres centimeter centimeters cm mm step steps pace paces bit "
@@ -718,7 +722,7 @@ ABSTRACT = TIME_WORDS | _set(
     "frequency belt-tightening deadline backlog workflow feedback input output bandwidth login password "
     "username account internet country nation homeland overnight upfront accordance compliance defiance "
     "reliance cents dollars euros pounds bucks dollar euro pound kilometers kilometres miles kilograms "
-    "calories minutes ages"
+    "calories minutes ages posture pose stance masterpiece"
 )
 _ABSTRACT_KEEP = _set(
     "vanity advertisement statement sediment amenity magnet station decoration illustration instrument "
@@ -776,6 +780,12 @@ BARE_OBJECTS = _set(
     "carpet soil dirt leaves moss glass wood stone paper"
 )
 """Nouns that need no determiner to be a place ("in water", "on grass")."""
+
+FORMATIONS = _set(
+    "row line column circle semicircle ring arc grid pattern pile stack cluster heap pair group formation"
+)
+"""Arrangements: what stands "in a row" is in no other thing."""
+LINES = _set("row line column grid formation")
 
 UPRIGHT = _set(
     "wall fence hedge tower building house mountain hill tree cliff skyscraper pillar column wave grass heap "
@@ -884,10 +894,11 @@ _NOT_NOUN_ADJECTIVES = ADJECTIVES - _set(
     "giant cold heat rose ruby emerald sapphire amber coral peach mint olive lime cream rust ivory adult "
     "male female human glow half twin solid antique miniature plain rainbow flat classic abstract "
     "terracotta plaid chrome human slate maple quartz lace present remote charcoal caramel porcelain wet "
-    "good best knit navy"
+    "good best knit navy zinc pewter"
 )
 
 
+_ABLE_NOUNS = _set("syllable parable variable renewable collectable")
 _NOUN_FORMS = _set("rose roses saw saws felt bore wound drove shot fell rung stuck bound bow cook")
 """Nouns spelled like a past tense."""
 
@@ -942,6 +953,10 @@ def lookup(word: str) -> Word:
         return Word(PARTICIPLE, word[:-2])
     if word.endswith("ly") and len(word) > 4:
         return Word(ADJ if word in LY_ADJECTIVES else NOUN if word in LY_NOUNS else ADV, "")
+    if word.endswith("ical") and word not in ("chemical", "musical", "periodical"):
+        return Word(ADJ, "")
+    if word.endswith("able") and not word.endswith("table") and len(word) > 6 and word not in _ABLE_NOUNS:
+        return Word(ADJ, "")
     if (
         word.endswith(("ful", "ous", "less", "ible"))
         and len(word) > 5
@@ -988,6 +1003,11 @@ def singular(noun: str) -> str:
     if noun.endswith(("sses", "shes", "ches", "xes", "zzes", "toes", "roes", "choes")):
         return noun[:-2]
     return noun[:-1]
+
+
+def is_being(noun: str) -> bool:
+    """Return whether a lower-case noun, singular or plural, names a person or an animal."""
+    return noun in PERSONS or noun in ANIMALS or singular(noun) in PERSONS or singular(noun) in ANIMALS
 
 
 def is_plural(noun: str) -> bool:

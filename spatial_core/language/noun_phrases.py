@@ -23,8 +23,10 @@ _SETS = frozenset(
     "bedding play".split()
 )
 _GROUPS = frozenset(
-    "caravan crowd herd flock team fleet convoy troop queue swarm pack couple audience".split()
+    "caravan crowd herd flock team fleet convoy troop queue swarm pack couple audience army legion "
+    "squad crew choir orchestra".split()
 )
+_RELATING = frozenset("parallel adjacent close next opposite perpendicular level".split())
 _EACH_OTHER = frozenset(("other", "another"))
 _COORDINATED = lx.ADJ | lx.PARTICIPLE
 
@@ -298,6 +300,17 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                 j += 1
                 phrase.stop, phrase.end = j, token.end
                 continue
+            if (
+                tags & lx.ING
+                and text in lx.COMPOUND_ING
+                and j + 1 < n
+                and tokens[j + 1].text in ("can", "cans")
+            ):
+                nouns.append(text)  # "a zinc watering can"
+                last_plural = False
+                j += 1
+                phrase.stop, phrase.end = j, token.end
+                continue
             if not tags & lx.NOUN or tags & (lx.PREP | lx.CONJ | lx.DET | lx.ADV | lx.SUBORDINATOR):
                 if tags & lx.ORD and text in lx.COMPONENTS and text not in ("left", "right"):
                     pass  # "the chair back": a component named like a direction
@@ -407,6 +420,8 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                 nouns.append(text)
             else:
                 attributes.append(text)
+        elif text in _RELATING and j + 1 < n and tokens[j + 1].text in ("to", "with"):
+            break  # "both parallel to"
         elif tags & lx.ADJ:
             pair = (text, tokens[j + 1].text) if j + 1 < n else ("", "")
             if pair in lx.COMPOUNDS:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from spatial_core.language import lexicon as lx
 from spatial_core.language.anchors import find_anchor
-from spatial_core.language.chunks import AND, COLON, COMMA, NOUN, OTHER, Chunk
-from spatial_core.language.clause_state import Pending
+from spatial_core.language.chunks import AND, COLON, COMMA, NOUN, OTHER, TRIGGER, WITH, Chunk
+from spatial_core.language.clause_state import Anchor, Pending
 from spatial_core.language.noun_phrases import NounPhrase
 from spatial_core.language.patterns import DIRECT, REQUIRED, Place, Trigger
 from spatial_core.language.reading import Reading
-from spatial_core.language.statements import chain, emit, place_subjects, settle_pending, subject_start
+from spatial_core.language.statements import (
+    chain,
+    emit,
+    place_subjects,
+    settle_pending,
+    state_relation,
+    subject_start,
+)
 
+_FORMING = frozenset("form make create build".split())
 _FILLING = frozenset("occupy fill dominate cover".split())
 
 
@@ -28,7 +36,7 @@ def read_noun(state: Reading, k: int) -> int:
     role = clause.expecting
     clause.expecting = ""
     listed: list[int] = []
-    apposition = is_apposition(state, k)
+    apposition = apposition_end(state, k)
     if clause.pending and not (role == "with" and len(clause.pending) == clause.pending_before_with):
         role = "fronted"
     elif (
@@ -64,7 +72,7 @@ def read_noun(state: Reading, k: int) -> int:
                 False,
             )  # what follows the comma is the subject of the sentence
     if apposition:
-        run, after, joined = [k], k + 4, False
+        run, after, joined = [k], apposition, False
     if role == "fronted" and len(run) > 1 and not joined:
         run, after = [k], k + 1
     topic = topic_for(state, phrase)
@@ -79,7 +87,7 @@ def read_noun(state: Reading, k: int) -> int:
         state.table.mention(found[0], (again.start, again.end))
     earlier = clause.run
     clause.run, clause.run_end, clause.joined = run, after, joined
-    if role == "":
+    if role == "" or (role == "object" and not clause.subjects):
         clause.void = not found
     if role == "fronted":
         settle_pending(state, run, found)
@@ -88,7 +96,10 @@ def read_noun(state: Reading, k: int) -> int:
         clause.fronted = True
     elif role == "with":
         clause.current = clause.base = found
-        clause.companions = found if k and state.chunks[k - 1].kind == AND else clause.companions
+        if k and state.chunks[k - 1].kind == AND:
+            clause.companions = found
+        elif joined:
+            clause.companions = found[-1:]  # "a man with a hat and a girl are ..."
     elif role == "object":
         read_object(state, run, found, after, earlier)
     else:
@@ -98,14 +109,17 @@ def read_noun(state: Reading, k: int) -> int:
     return after
 
 
-def is_apposition(state: Reading, k: int) -> bool:
-    """Return whether "seat A, a blue chair, is ..." says twice what it speaks of."""
-    if not (
-        state.at(k + 1, COMMA) and state.at(k + 2, NOUN) and state.at(k + 3, COMMA) and state.finite(k + 4)
-    ):
-        return False
+def apposition_end(state: Reading, k: int) -> int:
+    """Return the index after "seat A, a blue chair with arms," and before its verb; 0 if there is none."""
+    if not (state.at(k + 1, COMMA) and state.at(k + 2, NOUN)):
+        return 0
     again = state.chunks[k + 2].phrase
-    return again is not None and again.determiner in ("a", "an", "the") and not again.label
+    if again is None or again.determiner not in ("a", "an", "the") or again.label:
+        return 0
+    end = k + 3
+    while state.at(end, WITH, TRIGGER) and state.at(end + 1, NOUN):
+        end += 2
+    return end + 1 if state.at(end, COMMA) and state.finite(end + 1) else 0
 
 
 def take_oblique(state: Reading, k: int) -> bool:
@@ -158,6 +172,14 @@ def read_object(state: Reading, run: list[int], found: list[int], after: int, ea
             if not clause.subjects:
                 clause.subjects = found
         return
+    if phrase.pronoun == "each other" and verb is not None:
+        if lemma in DIRECT and subjects:
+            relate_each_other(state, run[0], verb, subjects)
+        return
+    if lemma in _FORMING and subjects and phrase.head in lx.FORMATIONS:
+        if phrase.head in lx.LINES and not state.at(after, TRIGGER):
+            relate_each_other(state, run[0], verb or state.chunks[run[0]], subjects, "aligned_with")
+        return  # "six chairs form a circle around the table": the chairs are what stands around it
     if lemma in _FILLING and subjects and phrase.part and verb is not None:
         fill_place(state, run[0], verb, subjects, phrase)
         return
@@ -166,7 +188,7 @@ def read_object(state: Reading, run: list[int], found: list[int], after: int, ea
         relation, inverse = direct
         if states_relation(state, lemma, subjects, found):
             holder = state.table.head(subjects[-1])
-            enclosing = (
+            enclosing = holder not in lx.FURNITURE_TOPS and (
                 holder in lx.CONTAINERS or holder in lx.PLACES or state.table.head(found[0]) in lx.LIQUIDS
             )
             if lemma == "hold" and not enclosing:
@@ -194,6 +216,16 @@ def read_object(state: Reading, run: list[int], found: list[int], after: int, ea
     elif not person or lemma in lx.PLACING or lemma in lx.PRESENTING - {"hold", "carry"}:
         clause.head = subjects
         clause.current = clause.base = found
+
+
+def relate_each_other(state: Reading, k: int, verb: Chunk, subjects: list[int], relation: str = "") -> None:
+    """Record "face each other" and "form a row", whose object is the noun chunk `k`."""
+    first, last = state.tokens[verb.first], state.tokens[verb.stop - 1]
+    trigger = Trigger(verb.first, verb.stop, relation or DIRECT[verb.lemma][0], REQUIRED, verbal=True)
+    end = state.chunk_end(k)
+    anchor = Anchor([], group=True, end=end)
+    pending = Pending(trigger, anchor, trigger.relation, False, first.start, last.end)
+    state_relation(state, pending, subjects, (last.start if first.tags & lx.AUX else first.start, end))
 
 
 def fill_place(state: Reading, k: int, verb: Chunk, subjects: list[int], phrase: NounPhrase) -> None:

@@ -145,15 +145,16 @@ _add(
 _add("face to face|nose to nose|eye to eye", "facing", NONE, "together")
 _add("far apart|wide apart", "far_from", NONE, "together")
 _add(
-    "near|near to|close to|close by|not far from|not far away from|within reach of|within arm's reach of|in the "
-    "vicinity of|a short distance from|a short distance away from|at a short distance from|a few steps from|"
-    "a few steps away from|steps away from|a stone's throw from",
+    "near|near to|close to|close by|not far from|not far away from|within reach of|within arm's reach of|in "
+    "the vicinity of|a short distance from|a short distance away from|at a short distance from|a few steps "
+    "from|a few steps away from|steps away from|a stone's throw from",
     "near",
     REQUIRED,
     "near",
 )
 _add("full of", "inside", REQUIRED, "full")
 _add("closest to|nearest to|closer to|nearer to|nearer|nearest", "near", REQUIRED, "closest")
+_add("farthest from|furthest from|farther from|further from", "far_from", REQUIRED, "closest")
 _add("nearby|close by", "near", OPTIONAL, "nearby")
 _add("at the feet of", "near", REQUIRED, "near")
 _add(
@@ -367,9 +368,9 @@ _PLACE_HEADS = frozenset(
     "left right side sides top bottom center centre middle midpoint corner corners edge edges rim end ends "
     "foreground background distance front back rear base foot head half third quadrant part portion area "
     "section region margin border "
-    "perimeter tip lip zone mid-ground midground middleground".split()
+    "perimeter tip lip zone row column mid-ground midground middleground".split()
 )
-_REGION = frozenset("half third quadrant part portion area section region zone".split())
+_REGION = frozenset("half third quadrant part portion area section region zone row column".split())
 _RIM = frozenset("edge edges rim border margin end ends foot head base tip lip perimeter".split())
 _DIRECTIONS = frozenset(
     "left right upper lower top bottom center centre middle front back rear central".split()
@@ -502,6 +503,8 @@ def match_place(tokens: list[Token], i: int) -> Trigger | None:
 def _carries_on(tokens: list[Token], j: int) -> bool:
     """Return whether the place word is only an adjective: "on the left tray", "at the top shelf"."""
     token = tokens[j]
+    if token.text in ("closest", "nearest", "farthest", "furthest", "opposite"):
+        return False  # "in the corner farthest from the bed"
     if (
         token.tags & (lx.NUM | lx.DET | lx.ADV | lx.PREP | lx.CONJ | lx.BE | lx.PRONOUN | lx.POSS)
         or token.kind == QUOTE
@@ -516,6 +519,8 @@ def _carries_on(tokens: list[Token], j: int) -> bool:
     return continues(tokens, j)
 
 
+_ROOM = frozenset("space area gap spot".split())
+"""What is said to be somewhere is there: "in the space behind", "in the gap between"."""
 TRIGGER_STARTS = frozenset(_PHRASES) | STARTS | _PLACE_PREPOSITIONS | lx.MODIFIERS
 """Words that relation words can start with."""
 
@@ -524,6 +529,8 @@ def match_trigger(tokens: list[Token], i: int, has_possessive: bool) -> Trigger 
     """Return the longest relation words that start at token `i`, modifiers in front included."""
     n = len(tokens)
     start = i
+    if tokens[i].text == "in" and i + 3 < n and tokens[i + 1].text == "the" and tokens[i + 2].text in _ROOM:
+        i += 3 if tokens[i + 3].tags & lx.PREP and tokens[i + 3].text != "of" else 0
     modifiers: list[str] = []
     while i < n and tokens[i].text in lx.MODIFIERS and i - start < 3:
         if _PHRASES.get(tokens[i].text) is not None and _phrase(tokens, i) is not None:
@@ -548,11 +555,26 @@ def _match(tokens: list[Token], i: int, has_possessive: bool) -> Trigger | None:
     token = tokens[i]
     compared = match_comparison(tokens, i) if token.text in STARTS else None
     if compared is not None:
-        return Trigger(i, compared[0], compared[1], REQUIRED, "height" if token.text == "higher" and compared[0] == i + 2 else "than")
+        return Trigger(
+            i,
+            compared[0],
+            compared[1],
+            REQUIRED,
+            "height" if token.text == "higher" and compared[0] == i + 2 else "than",
+        )
     fixed = _phrase(tokens, i)
     place = match_place(tokens, i) if token.text in _PLACE_PREPOSITIONS else None
+    if (
+        token.text in ("further", "farther")
+        and i + 1 < len(tokens)
+        and tokens[i + 1].text in ("left", "right")
+    ):
+        return Trigger(i, i + 2, "", OPTIONAL, "place", place=Place("to", (), tokens[i + 1].text, "the"))
     if place is not None and (fixed is None or place.stop > fixed.stop):
         return place
+    if token.text == "at" and i + 2 < len(tokens) and tokens[i + 2].text == "feet":
+        if tokens[i + 1].tags & lx.POSS:
+            return Trigger(i, i + 3, "near", NONE, "near", owner=tokens[i + 1].text)
     if has_possessive and token.text in _PLACE_PREPOSITIONS:
         owned = _owned_place(tokens, i)
         if owned is not None:

@@ -30,10 +30,6 @@ from spatial_core.language.reading import Reading
 from spatial_core.language.soundness import speaks_of_space
 from spatial_core.language.statements import place_subjects
 
-_FORMATIONS = frozenset(
-    "row line column circle semicircle grid pattern pile stack cluster heap pair group formation".split()
-)
-_LINES = frozenset("row line column grid formation".split())
 _SEPARATORS = (COMMA, AND, WITH, BREAK, COLON, END, OTHER, ORDER)
 
 
@@ -44,7 +40,11 @@ def read_trigger(state: Reading, k: int) -> int:
     assert trigger is not None
     previous = state.chunks[k - 1] if k else None
     verb = clause.verb if clause.verb is not None and previous is clause.verb else None
-    relation, inverse, start = refined(state, k, trigger, verb)
+    if verb is None and clause.inverted and clause.run_end == k and clause.main is not None:
+        relation, inverse, start = refined(state, k, trigger, clause.main)
+        start = state.tokens[trigger.first].start
+    else:
+        relation, inverse, start = refined(state, k, trigger, verb)
     after = k + 1
     if state.at(after, WHICH):
         anchor = Anchor(antecedent(state, k))
@@ -71,7 +71,7 @@ def read_trigger(state: Reading, k: int) -> int:
         after = k + 1 if shared else after
     if shared:
         starts = not (clause.current or clause.subjects)
-    owned = starts and bool(clause.pending) and follows_new_anchor(state, k)
+    owned = starts and bool(clause.pending) and follows_new_anchor(state, k, trigger)
     if not anchored and trigger.needs == OPTIONAL and trigger.place is None and starts and clause.pending:
         if clause.objects_at == k:
             return after  # "on the shelf below, ...": says which shelf
@@ -84,9 +84,9 @@ def read_trigger(state: Reading, k: int) -> int:
     if run:
         first = state.chunks[run[0]].phrase
         assert first is not None
-        if trigger.word == "in" and first.head in _FORMATIONS and first.determiner != "the":
+        if trigger.word == "in" and first.head in lx.FORMATIONS and first.determiner != "the":
             relation, anchor = "aligned_with", Anchor([], group=True, end=first.end)
-            if first.head not in _LINES or verb is None:
+            if first.head not in lx.LINES or verb is None:
                 anchor = None
         else:
             anchor = find_anchor(state, trigger, relation, run, first)
@@ -120,6 +120,12 @@ def placed_by(state: Reading, pending: Pending, previous_anchors: list[int], k: 
     previous = state.chunks[k - 1] if k else None
     if clause.oblique == k and (anchor.picture or trigger.owner) and not state.definite(k - 1):
         return previous_anchors[-1:]  # "... toward a staircase in the background"
+    if clause.oblique == k and previous is not None and state.chunks[k - 2].lemma == "from":
+        return previous_anchors[-1:]  # "a hose runs from the tap by the door"
+    last = state.relations[-1] if state.relations else None
+    if last is not None and last.relation == "facing" and clause.objects_at == k and anchor.picture:
+        if not state.definite(k - 1) and last.objects[0] in previous_anchors:
+            return previous_anchors[-1:]  # "staring at a bowl in the corner of the image"
     if trigger.word == "closest" and previous is not None and previous.kind == NOUN:
         return state.resolved.get(k - 1, [])[-1:]  # "the chair closest to the window"
     if (
@@ -192,6 +198,10 @@ def is_spatial(
     if anchor.picture:
         return trigger.place is not None or trigger.word in ("in", "on", "left", "right", "to")
     lemma = verb.lemma if verb is not None else ""
+    worn = relation == "inside" and trigger.word == "in" and verb is None and not phrase.definite
+    if worn and state.clause.current and state.table.is_person(state.clause.current[-1]):
+        if phrase.head not in lx.CONTAINERS and phrase.head not in lx.PLACES:
+            return False  # "a man in a poncho"
     last = state.tokens[trigger.stop - 1].text
     return anchor.group or speaks_of_space(trigger.word, last, relation, phrase, lemma)
 
@@ -203,9 +213,12 @@ def waits_for_subject(state: Reading, k: int, previous: Chunk | None) -> bool:
     while steps < 3 and state.at(j, TRIGGER) and state.at(j + 1, NOUN):
         j += 2
         steps += 1
+    if state.at(j, COMMA) and state.at(j + 1, TRIGGER) and state.at(j + 2, NOUN):
+        j += 3  # "across from it, on the other bank, a house ..."
     strong = previous is not None and previous.kind in (AND, BREAK, COLON, WITH, END)
     if previous is not None and previous.kind == COMMA and state.position > 1:
-        strong = state.chunks[state.position - 2].kind == AND  # "..., and, slightly behind it, a cup"
+        at = state.position - 2  # "..., and, slightly behind it, a cup", "and diagonally opposite, at ..."
+        strong = state.chunks[at - (1 if state.at(at, TRIGGER) and at else 0)].kind == AND
     if state.at(j, VERB):
         verb = state.chunks[j]
         if (
@@ -238,10 +251,12 @@ def start_fronted(
         state.clause.head = head
 
 
-def follows_new_anchor(state: Reading, k: int) -> bool:
+def follows_new_anchor(state: Reading, k: int, trigger: Trigger) -> bool:
     """Return whether the chunk before `k` is an anchor just introduced ("on a stand behind ...")."""
     if state.clause.objects_at != k or not state.clause.pending[-1].anchor.entities:
         return False
+    if trigger.word == "closest":
+        return True  # "on the log nearest the tent"
     phrase = state.chunks[k - 1].phrase
     return phrase is not None and not (phrase.definite or phrase.pronoun or phrase.owner is not None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spatial_core.language import lexicon as lx
-from spatial_core.language.chunks import AND, COMMA, NOUN, VERB, WITH, Chunk, chunk
+from spatial_core.language.chunks import AND, COMMA, NOUN, TRIGGER, VERB, WITH, Chunk, chunk
 from spatial_core.language.clause_state import Clause
 from spatial_core.language.entities import EntityTable
 from spatial_core.language.relations import RELATIONS
@@ -75,6 +75,15 @@ class Reading:
         """Return whether chunk `k` is a verb that makes a sentence of the noun before it."""
         return self.at(k, VERB) and self.chunks[k].form == lx.FINITE
 
+    def has_verb(self, k: int) -> bool:
+        """Return whether the noun chunk `k` is the subject of a clause: "a stool with a jar on it stands"."""
+        j = k + 1
+        if self.at(j, WITH) and self.at(j + 1, NOUN):
+            j += 2
+            if self.at(j, TRIGGER) and self.at(j + 1, NOUN):
+                j += 2
+        return self.finite(j)
+
     def coordinated(
         self, k: int, *, stop_at_clause: bool, described: bool = False
     ) -> tuple[list[int], int, bool]:
@@ -104,7 +113,7 @@ class Reading:
             assert phrase is not None
             if phrase.pronoun and phrase.pronoun != "each other":
                 break
-            if stop_at_clause and (self.finite(m + 1) or (joined and not conjunction)):
+            if stop_at_clause and (self.has_verb(m) or (joined and not conjunction)):
                 break
             if phrase.owner is not None and isinstance(phrase.owner, str) and comma and not conjunction:
                 break  # ", its handle ..." describes what came before

@@ -46,6 +46,7 @@ def fronted_end(state: Reading, pending: Pending, first: Chunk, last: Chunk) -> 
     assert phrase is not None
     before, after = state.chunks[state.position - 1], state.clause.run_end
     place_end = pending.anchor.end
+    anchor = state.text[pending.trigger_end : place_end].strip().lower()
     if before.kind == VERB and state.position > 1:
         if state.chunks[state.position - 2].kind == THERE:
             return place_end
@@ -53,10 +54,12 @@ def fronted_end(state: Reading, pending: Pending, first: Chunk, last: Chunk) -> 
             place_end = state.tokens[before.stop - 1].end  # "beside the sofa stands"
     end = phrase.end
     if first is last and state.at(after, VERB) and state.chunks[after].lemma in lx.POSTURE - {"be"}:
-        if state.at(after + 1, TRIGGER) and state.at(after + 2, NOUN):
+        if state.at(after + 1, TRIGGER) and state.at(after + 2, NOUN) and anchor not in lx.PRONOUNS:
             return pending.anchor.end
         end = state.tokens[state.chunks[after].stop - 1].end
     whole = end - pending.start
+    if not anchor or anchor in lx.PRONOUNS:
+        return end
     if whole <= 1.5 * (pending.anchor.end - pending.start) or whole > 2 * (place_end - pending.start):
         return end
     return place_end

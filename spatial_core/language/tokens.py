@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from spatial_core.language.lexicon import NOUN, lookup
+from spatial_core.language.lexicon import NOUN, is_being, lookup
 
 WORD, MARK, QUOTE = 0, 1, 2
 
@@ -129,6 +129,10 @@ def tokenize(text: str) -> list[Token]:
         first = raw[0]
         if not (first.isalnum()):
             tokens.append(Token(raw, start, end, MARK, 0, "", raw, raw in _ENDS))
+            continue
+        if first.isdigit() and (named := raw.lstrip("0123456789")) and is_being(named.lower()):
+            tokens.append(_word(raw[: -len(named)], start))  # "1girl", "2cats"
+            tokens.append(_word(named, end - len(named)))
             continue
         if not raw.isascii() or "'" in raw or "-" in raw:
             tokens.extend(_pieces(raw, start))
