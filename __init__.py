@@ -1,7 +1,7 @@
 """ComfyUI's door, and nothing else: outside ComfyUI importing this file does nothing.
 
 pytest imports it for every test, and a checkout may have any name, so all of it stands behind the guard.
-No node exists yet; the entry point is here so that a checkout in `custom_nodes` loads cleanly.
+The nodes are in `nodes/`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ if importlib.util.find_spec("comfy_api") is not None:
     import logging
     import sys
     from pathlib import Path
-    from typing import Any
+
+    from comfyui_version import __version__ as comfyui_version
+
+    OLDEST_COMFYUI = (0, 19)
 
     def _load_bundled_core() -> None:
         """Import this checkout's `spatial_core` under its absolute name, so that one copy serves everyone.
@@ -34,14 +37,16 @@ if importlib.util.find_spec("comfy_api") is not None:
         sys.modules["spatial_core"] = module
         spec.loader.exec_module(module)
 
-    _load_bundled_core()
+    if tuple(map(int, comfyui_version.split(".")[:2])) >= OLDEST_COMFYUI:
+        _load_bundled_core()
+        from .nodes import comfy_entrypoint as comfy_entrypoint
 
-    async def comfy_entrypoint() -> Any:
-        """Return the extension; ComfyUI calls this once, when it has loaded."""
-        from comfy_api.latest import ComfyExtension
-
-        class SpatialExtension(ComfyExtension):
-            async def get_node_list(self) -> list[type]:
-                return []
-
-        return SpatialExtension()
+        WEB_DIRECTORY = "nodes/web"
+    else:
+        # Older schemas lack fields that ours use: a trace of Python would say less than this line.
+        logging.getLogger(__name__).error(
+            "Spatial Diffusion needs ComfyUI %s.%s or newer; this is %s. Update ComfyUI and start it again.",
+            *OLDEST_COMFYUI,
+            comfyui_version,
+        )
+        NODE_CLASS_MAPPINGS: dict[str, type] = {}

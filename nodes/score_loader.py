@@ -1,0 +1,94 @@
+"""Load SpatialScore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from comfy_api.latest import io
+
+from .managed_scorer import ManagedScorer, best_dtype, resting_device
+from .model_folder import STARTER, listed, locate
+from .sockets import CATEGORY, Scorer
+
+AS_THE_FILE_SAYS = "as the file says"
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+class SpatialScoreLoader(io.ComfyNode):
+    """A scorer from `models/spatial_score`, or the bundled starter."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Return the node's face."""
+        return io.Schema(
+            node_id="SpatialScoreLoader",
+            display_name="Load SpatialScore",
+            category=CATEGORY,
+            description="Loads the judge that says how well a picture matches what the prompt says about "
+            "space.",
+            search_aliases=["reward model", "image judge", "spatial reward", "load scorer", "vqa score"],
+            inputs=[
+                io.Combo.Input(
+                    "model",
+                    options=[STARTER, *listed()],
+                    default=STARTER,
+                    tooltip="The bundled starter (small, offline, knows simple table-top scenes only), or "
+                    "anything in models/spatial_score: a trained SpatialScore, or the folder of a "
+                    "Qwen2.5-VL or Qwen3-VL Instruct model from Hugging Face.",
+                ),
+                io.Combo.Input(
+                    "kind",
+                    options=["auto", "reward", "vqa", "geometric"],
+                    default="auto",
+                    tooltip="reward: a trained SpatialScore, best where you have one. vqa: asks a "
+                    "vision-language model a yes / no question about every relation, nothing to "
+                    "train. geometric: finds the things with a detector and measures. auto looks "
+                    "at the files.",
+                ),
+                io.Combo.Input(
+                    "precision",
+                    options=["auto", *PRECISIONS],
+                    default="auto",
+                    tooltip="How the weights are held. auto: bf16 on a GPU that has it, fp32 on the CPU.",
+                ),
+                io.Combo.Input(
+                    "backbone",
+                    options=[AS_THE_FILE_SAYS, *listed()],
+                    default=AS_THE_FILE_SAYS,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Only for a trained SpatialScore whose vision-language model lies in another "
+                    "folder of models/spatial_score than its file says.",
+                ),
+            ],
+            outputs=[
+                Scorer.Output("scorer", display_name="scorer", tooltip="For SpatialScore and Best-of-N.")
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str, **_: object) -> object:
+        """Return what changes when the file behind `model` is replaced."""
+        if model == STARTER:
+            return model
+        path = locate(model)
+        files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
+        return [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+
+    @classmethod
+    def execute(
+        cls, model: str, kind: str, precision: str, backbone: str = AS_THE_FILE_SAYS
+    ) -> io.NodeOutput:
+        """Load the scorer to where it rests; it goes to the GPU when it is asked."""
+        from spatial_core.scorers.base import SpatialScorer
+
+        source: str | Path = "starter" if model == STARTER else locate(model)
+        scorer = SpatialScorer.from_pretrained(
+            source,
+            scorer=kind,
+            device=resting_device(),
+            dtype=PRECISIONS.get(precision) or best_dtype(),
+            **({} if backbone == AS_THE_FILE_SAYS else {"backbone": locate(backbone)}),
+        )
+        return io.NodeOutput(ManagedScorer(scorer, "the starter" if model == STARTER else model))
