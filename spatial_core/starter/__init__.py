@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-StarterName = Literal["reward", "backbone", "vqa"]
+StarterName = Literal["reward", "backbone", "vqa", "localizer"]
 
 _FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "reward": ("reward", ("spatial_score.safetensors",)),
     "backbone": ("backbone", ("config.json", "model.safetensors", "tokenizer.json")),
+    "localizer": ("localizer", ("config.json", "localizer.safetensors")),
 }
 
 
@@ -18,7 +19,7 @@ def starter_path(name: StarterName) -> Path:
 
     Args:
         name: "reward" for the folder of the judge file, whose backbone lies beside it; "backbone" or "vqa"
-            for the Hugging Face folder of the small Qwen3-VL.
+            for the Hugging Face folder of the small Qwen3-VL; "localizer" for the judge of generators.
 
     Raises:
         ValueError: If no such model is bundled.
