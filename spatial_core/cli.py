@@ -27,6 +27,7 @@ _CORE = {
     "parse": "spatial_core.commands.parse",
     "perturb": "spatial_core.commands.perturb",
     "scenes": "spatial_core.commands.scenes",
+    "lora": "spatial_core.commands.lora",
     "doctor": "spatial_core.commands.doctor",
 }
 

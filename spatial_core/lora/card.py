@@ -51,8 +51,8 @@ class LoraCard:
     notes: str = ""
 
     def to_json(self) -> str:
-        """Return the card as it stands in a file: sorted keys, and the schema's version."""
-        return json.dumps({"schema": CARD_SCHEMA, **asdict(self)}, sort_keys=True)
+        """Return the card as it stands in a file, with the schema's version."""
+        return json.dumps({"schema": CARD_SCHEMA, **asdict(self)})
 
     def lines(self) -> list[str]:
         """Return what it says, one "name: value" a line, for people."""
@@ -88,18 +88,17 @@ def read_card(metadata: Mapping[str, str]) -> LoraCard | None:
     return LoraCard(**{key: value for key, value in stored.items() if key in known})
 
 
-def modelspec(card: LoraCard, *, title: str) -> dict[str, str]:
+def modelspec(base_class: str, *, title: str, card: LoraCard) -> dict[str, str]:
     """Return the `modelspec.*` and `ss_base_model_version` entries that model managers read.
 
     See https://github.com/Stability-AI/ModelSpec, version 1.0.1.
 
     Args:
-        card: Its `base_class` names the architecture; without it nothing comes back.
+        base_class: diffusers class of the denoiser.
         title: Name shown to people.
+        card: Its notes and licence are repeated there.
     """
-    if not card.base_class:
-        return {}
-    architecture, version = _ARCHITECTURES.get(card.base_class, (card.base_class, card.base_class))
+    architecture, version = _ARCHITECTURES.get(base_class, (base_class, base_class))
     entries = {
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{architecture}/lora",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from spatial_core.lora.layers import Lora, by
 LORA_FILE = "pytorch_lora_weights.safetensors"
 _PEFT_FILE, _PEFT_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_KOHYA = {"unet": "lora_unet_", "text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}
 _BASE_PARTS = ("transformer", "unet", "text_encoder", "text_encoder_2", "text_encoder_3")
 
 
@@ -67,10 +69,10 @@ class Fit:
         if self.complete:
             return share
         example = f"the base has no '{self.missing[0]}'" if self.missing else self.misshapen[0]
-        meaning = (
-            "This LoRA was trained for another base" if not self.matched else "Only a part of it would act"
+        partly = ", and only a part of it would act" if self.matched else ""
+        return (
+            f"{share}: {example}. It was trained for another base{partly}. Choose the one it was trained for."
         )
-        return f"{share}: {example}. {meaning}; choose the base it was trained for."
 
 
 def read_lora(path: str | Path, *, alpha: float | None = None) -> Lora:
@@ -112,31 +114,43 @@ def save_lora(
     path: str | Path,
     *,
     card: LoraCard | None = None,
+    base_class: str = "",
     title: str = "",
     dtype: torch.dtype | None = None,
 ) -> Path:
     """Write a LoRA folded, so that it acts alike in diffusers and in ComfyUI, and return the file's path.
 
     Names are diffusers', alpha is the rank, and the metadata holds it, `modelspec.*` and the training card.
+    For a UNet the names are kohya's with `.alpha` tensors: ComfyUI does not know diffusers' names there.
 
     Args:
         lora: From `read_lora` or `parse_lora`.
         path: A file ending in .safetensors, or a folder (made if missing) that gets
             `pytorch_lora_weights.safetensors`.
         card: The LoRA's own if None.
+        base_class: diffusers class of the base's denoiser, which names the architecture; the card's if "".
         title: Name shown to people; the file's name if "".
         dtype: Of the stored weights; their own if None.
 
     Raises:
         OSError: If the disk is full; an older file is left as it was.
     """
-    path = Path(path)
+    path, card = Path(path), card or lora.card or LoraCard()
     if path.suffix != ".safetensors":
         path.mkdir(parents=True, exist_ok=True)
         path /= LORA_FILE
     state = {key: value.detach().cpu().to(dtype or value.dtype) for key, value in lora.state_dict().items()}
+    metadata = _kept(lora.metadata) | {"format": "pt"}
+    if lora.denoiser == "unet":
+        state = _kohya(state)
+    else:
+        metadata[ADAPTER_METADATA] = _adapter(lora)
+    if card != LoraCard():
+        metadata[CARD_KEY] = card.to_json()
+    if base_class or card.base_class:
+        metadata |= modelspec(base_class or card.base_class, title=title or path.stem, card=card)
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata=_metadata(lora, card or lora.card, title or path.stem))
+        save_file(state, temporary, metadata=metadata)
     return path
 
 
@@ -241,19 +255,37 @@ def _read_json(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file} is not readable JSON ({error}). Download or copy it again.") from error
 
 
-def _metadata(lora: Lora, card: LoraCard | None, title: str) -> dict[str, str]:
-    # What described the old file's scale is true no more.
-    kept = {k: v for k, v in lora.metadata.items() if not k.startswith(("ss_network_", ADAPTER_METADATA))}
+def _kohya(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return folded weights under sd-scripts' names, alpha equal to the rank."""
+    renamed: dict[str, Tensor] = {}
+    for key, value in state.items():
+        component, path = key.split(".", 1)
+        path, half = path.removesuffix(".weight").rsplit(".lora_", 1)
+        name = _KOHYA[component] + path.replace(".", "_")
+        renamed[f"{name}.lora_{'down' if half == 'A' else 'up'}.weight"] = value
+        if half == "A":
+            renamed[f"{name}.alpha"] = torch.tensor(float(value.shape[0]))
+    return renamed
+
+
+def _kept(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return what stays true of a LoRA that is written anew: not its rank, alpha and hashes."""
+    return {
+        k: v
+        for k, v in metadata.items()
+        if not k.startswith(("ss_network_", "sshs_", "modelspec.hash", ADAPTER_METADATA))
+    }
+
+
+def _adapter(lora: Lora) -> str:
+    """Return what diffusers hands to peft: for each component, ranks and alphas equal to them."""
     adapter: dict[str, Any] = {}
     for component in sorted({key.split(".")[0] for key in lora.layers}):
         ranks = {path: layer.rank for path, layer in lora.component(component).items()}
         rank = Counter(ranks.values()).most_common(1)[0][0]
-        # Anchored: a name at the top of the model, as "proj_out", is the end of others too.
-        other = {f"^{path}": r for path, r in ranks.items() if r != rank}
-        part = {"r": rank, "lora_alpha": rank, "rank_pattern": other, "alpha_pattern": other}
+        # Anchored, and one expression: a name at the top of the model is the end of others ("proj_out").
+        other = {f"^{re.escape(path)}": r for path, r in ranks.items() if r != rank}
+        part: dict[str, Any] = {"r": rank, "lora_alpha": rank, "rank_pattern": other, "alpha_pattern": other}
+        part["target_modules"] = "|".join(map(re.escape, sorted(ranks)))
         adapter |= {f"{component}.{key}": value for key, value in part.items()}
-        adapter[f"{component}.target_modules"] = sorted(ranks)
-    entries = {"format": "pt", ADAPTER_METADATA: json.dumps(adapter, sort_keys=True)}
-    if card is not None:
-        entries |= {CARD_KEY: card.to_json(), **modelspec(card, title=title)}
-    return kept | entries
+    return json.dumps(adapter, sort_keys=True)

@@ -28,13 +28,6 @@ _KOHYA = {
     "lora_te2_": "text_encoder_2",
     "lora_te3_": "text_encoder_3",
 }
-_FORMS = {
-    "diffusers": "diffusers",
-    "alpha": "diffusers with .alpha",
-    "peft": "PEFT",
-    "kohya": "kohya",
-    "comfyui": "ComfyUI",
-}
 _NO_LORA = {
     "lora_magnitude_vector": "DoRA",
     "dora_scale": "DoRA",
@@ -49,11 +42,6 @@ _NO_LORA = {
 }
 # These start from other base weights than the published ones, which an adapter file does not hold.
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
-
-
-def form_name(form: str) -> str:
-    """Return the form's name for people."""
-    return _FORMS[form]
 
 
 def parse_lora(

@@ -16,6 +16,13 @@ from torch import Tensor, nn
 from spatial_core.lora.card import LoraCard
 
 _A, _B = ".lora_A.weight", ".lora_B.weight"
+_FORMS = {
+    "diffusers": "diffusers",
+    "alpha": "diffusers with .alpha",
+    "peft": "PEFT",
+    "kohya": "kohya",
+    "comfyui": "ComfyUI",
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,11 @@ class Lora:
     metadata: Mapping[str, str]
     base: str = ""
     card: LoraCard | None = None
+
+    @property
+    def form_name(self) -> str:
+        """The form's name for people."""
+        return _FORMS[self.form]
 
     @property
     def denoiser(self) -> str:
