@@ -62,6 +62,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "report_sheet": frozenset({"PIL"}),
     "reward_model": MODELS | {"peft"},
     "pipeline": MODELS | {"diffusers"},
+    "commands": MODELS | {"matplotlib"},
 }
 FILE_FREE = ("language", "selection", "statistics", "geometry", "scenes", "preference_loss", "flow_sde")
 COMMAND_LINE = ("commands", "cli")

@@ -28,7 +28,7 @@ PROMPT = "a red ball to the left of a blue ball, and a green ball above the blue
 COLORS = {"red": (220, 30, 30), "green": (30, 160, 30), "blue": (30, 30, 220)}
 HERE = Path(__file__).parent
 VERBS = ("score", "rank", "explain", "parse", "perturb", "scenes", "lora", "doctor")
-ADDED_VERBS = ("train-reward", "pretrain-starter", "probe-pairs")
+ADDED_VERBS = ("train-reward", "pretrain-starter", "probe-pairs", "probe-kinds")
 ENTITY_KEYS = {"id", "name", "count", "attributes", "span"}
 RELATION_KEYS = {"relation", "subject", "objects", "text", "span"}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 HELP = "train probes that must fail: on the prompts alone and on the pictures alone of preference pairs"
 
@@ -11,7 +13,17 @@ HELP = "train probes that must fail: on the prompts alone and on the pictures al
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "manifest", help="JSONL file of pair records; probes learn from 'train', judge 'test'"
+        "pairs",
+        help="JSONL manifest of pair records, or a recipe whose scenes are used: probes learn from the "
+        "split 'train' and judge 'test'",
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="over what the recipe says, e.g. data.scenes.train=20000; may be repeated",
     )
     for name, default, what in (
         ("train", 20_000, "pairs to learn from, at most"),
@@ -30,8 +42,9 @@ def run(args: argparse.Namespace) -> int:
     from spatial_trainers.pair_data import read_manifest
     from spatial_trainers.probes import BAR, probe_pairs
 
+    manifest = args.pairs if args.pairs.endswith(".jsonl") else _rendered(args.pairs, args.overrides)
     results = probe_pairs(
-        read_manifest(args.manifest), train=args.train, test=args.test, size=args.size, seed=args.seed
+        read_manifest(manifest), train=args.train, test=args.test, size=args.size, seed=args.seed
     )
     for result in results:
         if args.json:
@@ -45,3 +58,18 @@ def run(args: argparse.Namespace) -> int:
             f"{verdict}: the upper end must be <= {BAR}"
         )
     return 0 if all(result.passes for result in results) else 1
+
+
+def _rendered(recipe: str, overrides: Sequence[str]) -> Path:
+    """Return the manifest of a recipe's scenes, rendering what is missing.
+
+    Raises:
+        ValueError: If the recipe has mistakes or no scenes.
+    """
+    from spatial_trainers.recipe import RewardRecipe, load_recipe
+    from spatial_trainers.scene_pairs import render_pairs
+
+    scenes = load_recipe(recipe, RewardRecipe, overrides=overrides).data.scenes
+    if scenes is None:
+        raise ValueError(f"{recipe} has no table [data.scenes]. Give its manifest instead.")
+    return render_pairs(scenes)
