@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from spatial_core.language import lexicon as lx
-from spatial_core.language.chunks import AND, COLON, COMMA, NOUN, VERB, Chunk
+from spatial_core.language.chunks import AND, COLON, COMMA, NOUN, ORDER, OTHER, TRIGGER, VERB, Chunk
 from spatial_core.language.reading import Reading
+from spatial_core.language.statements import state_formation
 
 
 def read_verb(state: Reading, k: int) -> int:
@@ -38,6 +39,8 @@ def read_verb(state: Reading, k: int) -> int:
             last = state.chunks[k - 1].phrase if state.chunks[k - 1].kind == NOUN else None
             if last is not None and not last.definite and not last.pronoun and last.owner is None:
                 clause.current = clause.anchors[-1:]
+    if piece.lemma in lx.POSTURE and not clause.pending and not state.at(k + 1, TRIGGER, NOUN, OTHER, ORDER):
+        state_formation(state, k)
     if piece.lemma == "be" and clause.current == [] and clause.subjects:
         clause.current = clause.base = list(clause.subjects)
     clause.verb = piece

@@ -121,8 +121,13 @@ class EntityTable:
             placed: What is being placed by the phrase with the pronoun, and so is not meant by it.
         """
         if word in _PERSONAL:
+            human = any(self._drafts[e].head in lx.PERSONS for e in self._last_person)
             if topic and self.is_person(topic[-1]):
-                return [topic[-1]]
+                if not human or self._drafts[topic[-1]].head in lx.PERSONS:
+                    return [topic[-1]]
+            if human:
+                others = [e for e in self._last_person if self._drafts[e].head in lx.PERSONS]
+                return [e for e in others if not placed or e not in placed][-1:] or topic[-1:]
             others = [e for e in self._last_person if not placed or e not in placed]
             return others[-1:] or topic[-1:]
         if word in _PLURAL:
@@ -266,7 +271,7 @@ class EntityTable:
 
     @staticmethod
     def _fits(phrase: NounPhrase, draft: _Draft) -> bool:
-        if phrase.label and phrase.label != draft.label:
+        if phrase.label and phrase.label != draft.label and not draft.label.startswith(f"{phrase.label} "):
             return False
         if not phrase.label and draft.label and draft.label not in ("one", "another"):
             return False

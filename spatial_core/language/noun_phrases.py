@@ -26,6 +26,7 @@ _GROUPS = frozenset(
     "caravan crowd herd flock team fleet convoy troop queue swarm pack couple audience army legion "
     "squad crew choir orchestra".split()
 )
+_ENDS = frozenset("left right top bottom front back end".split())
 _RELATING = frozenset("parallel adjacent close next opposite perpendicular level".split())
 _EACH_OTHER = frozenset(("other", "another"))
 _COORDINATED = lx.ADJ | lx.PARTICIPLE
@@ -627,6 +628,11 @@ def _read_complements(tokens: list[Token], phrase: NounPhrase, depth: int) -> No
     """Read an "of" phrase: a part of a whole, a quantity of things, or a longer name."""
     n = len(tokens)
     j = phrase.stop
+    if phrase.label in lx.ORDINALS and j + 2 < n and tokens[j].text == "from" and tokens[j + 1].text == "the":
+        if tokens[j + 2].text in _ENDS:
+            phrase.label += f" from the {tokens[j + 2].text}"  # "the second mug from the left"
+            phrase.stop = j = j + 3
+            phrase.end = tokens[j - 1].end
     if (
         phrase.determiner
         and not phrase.name

@@ -147,7 +147,7 @@ def continues_list(state: Reading, k: int) -> bool:
     phrase = state.chunks[k].phrase
     if phrase is None or not phrase.name:
         return False
-    return k > 0 and state.chunks[k - 1].kind in (AND, COMMA) and not state.finite(k + 1)
+    return k > 0 and state.chunks[k - 1].kind in (AND, COMMA) and not state.has_verb(k)
 
 
 def topic_for(state: Reading, phrase: NounPhrase) -> list[int]:

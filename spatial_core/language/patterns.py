@@ -182,11 +182,13 @@ _add(
 _add("between|in between|midway between|halfway between", "between", REQUIRED, "between")
 _add("amid|amidst|among|amongst|in the midst of", "around", REQUIRED, "among")
 _add(
-    "around|all around|encircling|surrounding|round|in a circle around|in a ring around|in a semicircle "
-    "around|on all sides of|on every side of",
+    "around|all around|encircling|surrounding|round|on all sides of|on every side of",
     "around",
     REQUIRED,
     "around",
+)
+_add(
+    "in a circle around|in circles around|in a ring around|in a semicircle around", "around", REQUIRED, "ring"
 )
 _add("flanking", "between", REQUIRED, "flanking")
 _add(

@@ -49,7 +49,8 @@ def pronoun_topic(state: Reading, trigger: Trigger, pronoun: str) -> list[int]:
     ):
         if last.relation in ("on", "hanging_on") and state.table.head(last.objects[-1]) in _LANDMARKS:
             return [last.objects[-1]]  # "a throw lies on the armchair, and a table stands to its left"
-    if pronoun in ("it", "its") and topic and trigger.word in ("on", "atop", "in", "inside"):
+    held = topic is clause.head and clause.expecting != "with"  # "a napkin with a daisy on it"
+    if pronoun in ("it", "its") and topic and not held and trigger.word in ("on", "atop", "in", "inside"):
         # "A woman sits by a table. On it ...": the pronoun wants something that can hold things.
         wanted = lx.SURFACES if trigger.word in ("on", "atop") else lx.CONTAINERS
         if state.table.head(topic[-1]) not in wanted:

@@ -69,7 +69,7 @@ class Reading:
 
     def at(self, k: int, *kinds: int) -> bool:
         """Return whether chunk `k` exists and is of one of these kinds."""
-        return k < len(self.chunks) and self.chunks[k].kind in kinds
+        return 0 <= k < len(self.chunks) and self.chunks[k].kind in kinds
 
     def finite(self, k: int) -> bool:
         """Return whether chunk `k` is a verb that makes a sentence of the noun before it."""

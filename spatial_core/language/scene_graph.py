@@ -98,6 +98,8 @@ class SceneGraph:
         """Return the first mention without determiner where it is in the plural ("cats" of a "cat")."""
         it = self.entities[entity]
         words = self.text[it.span[0] : it.span[1]].split()
+        if words and self.text[: it.span[0]].rstrip()[-1:] in ("", ".", "!", "?"):
+            words[0] = words[0][:1].lower() + words[0][1:]
         while words and words[0].lower() in _DETERMINERS:
             words = words[1:]
         heads = [word.strip(",.;:").removesuffix("'s").lower() for word in words]
@@ -113,7 +115,8 @@ class SceneGraph:
             return f"the {mention}{whole}"
         if it.label.isdigit() or (len(it.label) == 1 and it.label.isupper()):
             return f"{it.describe()}{whole}"  # "seat B", "frame 2"
-        words = [it.label, *it.attributes, it.name]
+        rank, _, end = it.label.partition(" from ")  # "the second red mug from the left"
+        words = [rank, *it.attributes, it.name, f"from {end}" if end else ""]
         return f"the {' '.join(word for word in words if word)}{whole}"
 
     def anchors(self, relation: Relation) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from spatial_core.language import lexicon as lx
-from spatial_core.language.chunks import COMMA, NOUN, OTHER, THERE, TRIGGER, VERB, Chunk, order_of
+from spatial_core.language.chunks import COMMA, NOUN, OTHER, THERE, TRIGGER, VERB, WITH, Chunk, order_of
 from spatial_core.language.clause_state import Anchor, Pending
 from spatial_core.language.patterns import OPPOSITE_SIDES, Trigger, resolve_picture, resolve_place
 from spatial_core.language.reading import Reading
@@ -26,43 +26,65 @@ def settle_pending(state: Reading, run: list[int], found: list[int]) -> None:
     clause = state.clause
     pendings, clause.pending = clause.pending, []
     clause.settled = pendings if clause.several else []
-    ends = [pending.anchor.end for pending in pendings]
-    ends[-1] = fronted_end(state, pendings[-1], state.chunks[run[0]], state.chunks[run[-1]])
-    if pendings[0].start < pendings[-1].start and clause.inverted:
-        ends[0] = ends[-1]  # "on the right, placed on the floor, is a radio": both say where it is
-    for pending, end in zip(pendings, ends, strict=True):
+    for pending in pendings:
+        if pending is pendings[-1]:
+            end = fronted_end(state, pending, run)
+        elif clause.inverted and pending.anchor.picture:
+            end = state.chunk_end(run[0])  # "on the right, put on the floor, is a radio"
+        else:
+            end = pending.anchor.end
         state_relation(state, pending, found, (pending.start, end))
 
 
-def fronted_end(state: Reading, pending: Pending, first: Chunk, last: Chunk) -> int:
+def fronted_end(state: Reading, pending: Pending, run: list[int]) -> int:
     """Return where a fronted relation ends: after its place, or with the subject and its verb.
 
     Careful readers disagree on whether the subject belongs to the words. A place that is half of the
-    statement or more stands for it, with the subject if that is short; less than half ("behind it, ...")
-    says nothing alone. Where the verb goes on to put the subject elsewhere too ("beside the bench, a gown
-    hangs on a hook"), and behind "there is", the place in front is a statement by itself.
+    statement or more stands for it, with the subject if that is short. Less than half, or a place that
+    names nothing ("behind it, ..."), says too little alone. Where the verb goes on to put the subject
+    elsewhere too ("beside the bench, a gown hangs on a hook"), and behind "there is", the place in front
+    is a statement by itself.
     """
-    phrase = first.phrase
-    assert phrase is not None
-    before, after = state.chunks[state.position - 1], state.clause.run_end
-    place_end = pending.anchor.end
-    anchor = state.text[pending.trigger_end : place_end].strip().lower()
+    end = place_end = pending.anchor.end
+    before = state.chunks[state.position - 1]
     if before.kind == VERB and state.position > 1:
         if state.chunks[state.position - 2].kind == THERE:
-            return place_end
+            return end
         if before.lemma != "be" and state.chunks[state.position - 2].kind != COMMA:
             place_end = state.tokens[before.stop - 1].end  # "beside the sofa stands"
-    end = phrase.end
-    if first is last and state.at(after, VERB) and state.chunks[after].lemma in lx.POSTURE - {"be"}:
-        if state.at(after + 1, TRIGGER) and state.at(after + 2, NOUN) and anchor not in lx.PRONOUNS:
-            return pending.anchor.end
-        end = state.tokens[state.chunks[after].stop - 1].end
-    whole = end - pending.start
-    if not anchor or anchor in lx.PRONOUNS:
+    verb = main_verb(state, state.clause.run_end) if len(run) == 1 else 0
+    if verb and state.at(verb + 1, TRIGGER) and state.at(verb + 2, NOUN):
         return end
-    if whole <= 1.5 * (pending.anchor.end - pending.start) or whole > 2 * (place_end - pending.start):
-        return end
-    return place_end
+    whole = verb_end(state, verb) if verb else state.chunk_end(run[0])
+    length = whole - pending.start
+    named = state.text[pending.trigger_end : end].strip().lower()
+    if not named or named in lx.PRONOUNS:
+        return whole
+    return (
+        whole
+        if length <= 1.5 * (end - pending.start) or length > 2 * (place_end - pending.start)
+        else place_end
+    )
+
+
+def main_verb(state: Reading, k: int) -> int:
+    """Return the index of the posture verb of a subject that ends before chunk `k`, its descriptions between.
+
+    Returns 0 if another verb, or none, is near.
+    """
+    if state.at(k, WITH) and state.at(k + 1, NOUN):
+        k += 2  # "a cube with sharp edges stands"
+    elif state.at(k, VERB) and state.chunks[k].form != lx.FINITE and state.at(k + 1, TRIGGER):
+        k += 3 if state.at(k + 2, NOUN) and state.finite(k + 3) else 0  # "a plan printed on paper is pinned"
+    return k if state.finite(k) and state.chunks[k].lemma in lx.POSTURE - {"be"} else 0
+
+
+def verb_end(state: Reading, k: int) -> int:
+    """Return one past the last character of the verb at chunk `k` and of the adverb after it."""
+    stop = state.chunks[k].stop
+    follower = state.tokens[stop] if stop < len(state.tokens) else None
+    manner = follower is not None and follower.tags & lx.ADV and follower.text.endswith("ly")
+    return state.tokens[stop if manner else stop - 1].end
 
 
 def place_subjects(state: Reading, pending: Pending, subjects: list[int], k: int) -> None:
@@ -81,8 +103,16 @@ def place_subjects(state: Reading, pending: Pending, subjects: list[int], k: int
 def subject_start(state: Reading, k: int, subjects: list[int], run: list[int]) -> int | None:
     """Return where the subject starts if it stands directly before chunk `k`, with only verbs between."""
     j = k - 1
-    while j >= 0 and state.chunks[j].kind in (VERB, OTHER):
-        j -= 1
+    stated = state.relations[-1].span[1] if state.relations else 0
+    for _ in range(6):
+        if state.at(j, VERB, OTHER):
+            j -= 1
+        elif subjects and subjects[-1] in state.resolved.get(j, ()):
+            break
+        elif j > 1 and state.at(j, NOUN) and state.at(j - 1, OTHER, TRIGGER) and state.chunk_end(j) != stated:
+            j -= 2  # "a path runs into the distance from ..."
+        else:
+            break
     if j < 0 or not subjects or subjects[-1] not in state.resolved.get(j, ()):
         return None
     if len(subjects) > 1 and (not run or run[-1] != j):
@@ -178,6 +208,23 @@ def relate_group(state: Reading, pending: Pending, subjects: list[int], span: Sp
         return
     for first, second in zip(subjects, subjects[1:], strict=False):
         emit(state, relation, [first], [second], span, cue, pending.trigger.modifier)
+
+
+def state_formation(state: Reading, k: int) -> None:
+    """Record what a verb that names no place, at chunk `k`, says of things in a formation.
+
+    "A row of trees stands still" puts the trees in line; "the plates are stacked" puts them on each other.
+    """
+    subjects, verb = state.clause.subjects, state.chunks[k]
+    if state.clause.negated or len(subjects) != 1 or not state.table.plural(subjects[0]):
+        return
+    cue = (state.tokens[verb.first].start, state.tokens[verb.stop - 1].end)
+    start = subject_start(state, k, subjects, state.clause.run)
+    span = (cue[0] if start is None else start, verb_end(state, k))
+    if state.table.head(subjects[0]) in lx.LINES:
+        emit(state, "aligned_with", subjects, subjects, span, cue, same=True)
+    elif verb.lemma in ("stack", "pile") and verb.passive:
+        emit(state, "stacked_on", subjects, subjects, span, cue, same=True)
 
 
 def relate(
