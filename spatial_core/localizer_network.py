@@ -59,14 +59,30 @@ class DenseFields:
     log_distance: Tensor
 
 
+class _Conv(nn.Module):
+    """A convolution that keeps its kernels as one matrix, a row for each output: what Muon trains."""
+
+    def __init__(self, inputs: int, outputs: int, side: int, *, stride: int = 1, padding: int = 0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(
+            torch.randn(outputs, inputs * side * side) * (inputs * side * side) ** -0.5
+        )
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.shape = (outputs, inputs, side, side)
+        self.stride, self.padding = stride, padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight.view(self.shape), self.bias, self.stride, self.padding)
+
+
 class _Block(nn.Module):
     """A residual block of two convolutions."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(_GROUPS, width)
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.first = _Conv(width, width, 3, padding=1)
+        self.second = _Conv(width, width, 3, padding=1)
         # Each block starts as the identity.
         nn.init.zeros_(self.second.weight)
 
@@ -86,24 +102,24 @@ class LocalizerNetwork(nn.Module):
             return nn.Sequential(*(_Block(width) for _ in range(count)))
 
         # Two further channels say where in the picture one is: the lower on the floor, the nearer.
-        self.stem = nn.Conv2d(5, fine // 2, 5, stride=2, padding=2)
-        self.fine_in = nn.Conv2d(fine // 2, fine, 3, stride=2, padding=1)
+        self.stem = _Conv(5, fine // 2, 5, stride=2, padding=2)
+        self.fine_in = _Conv(fine // 2, fine, 3, stride=2, padding=1)
         self.fine = blocks(fine, config.blocks[0])
-        self.middle_in = nn.Conv2d(fine, middle, 2, stride=2)
+        self.middle_in = _Conv(fine, middle, 2, stride=2)
         self.middle = blocks(middle, config.blocks[1])
-        self.coarse_in = nn.Conv2d(middle, coarse, 2, stride=2)
+        self.coarse_in = _Conv(middle, coarse, 2, stride=2)
         self.coarse = blocks(coarse, config.blocks[2])
         # The whole picture's mean tells every cell about camera and light.
         self.whole = nn.Linear(coarse, coarse)
-        self.middle_back = nn.Conv2d(coarse, middle, 1)
+        self.middle_back = _Conv(coarse, middle, 1)
         self.middle_out = blocks(middle, 1)
-        self.fine_back = nn.Conv2d(middle, fine, 1)
+        self.fine_back = _Conv(middle, fine, 1)
         self.fine_out = blocks(fine, 1)
         self.sizes = (1, len(config.kinds), len(config.colors), len(config.patterns), 4, 1)
         self.norm = nn.GroupNorm(_GROUPS, fine)
-        self.head = nn.Conv2d(fine, sum(self.sizes), 1)
+        self.head = _Conv(fine, sum(self.sizes), 1)
         # Most cells show nothing: begin there.
-        nn.init.constant_(self.head.bias[:1], -2.0)  # pyright: ignore[reportOptionalSubscript]
+        nn.init.constant_(self.head.bias[:1], -2.0)
 
     def forward(self, images: Tensor) -> DenseFields:
         """Return the fields of images [B, 3, size, size] in [0, 1]."""

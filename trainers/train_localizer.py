@@ -51,7 +51,7 @@ class LocalizerSettings:
         train_shards, validation_shards: How many shards of `scene_cache.SHARD` scenes each split has.
         processes: That render; the scenes do not depend on it.
         steps, batch_size: Optimizer steps, pictures a step.
-        lr: Peak learning rate of AdamW.
+        lr: Peak learning rate of Muon (kernels) and AdamW (all else).
         warmup: Steps of linear growth.
         cooldown: Share of the steps over which the rate falls to 0 at the end.
         weight_decay: On kernels.
@@ -68,16 +68,16 @@ class LocalizerSettings:
     train_shards: int = 24
     validation_shards: int = 2
     processes: int = 2
-    steps: int = 2000
-    batch_size: int = 32
-    lr: float = 2e-3
-    warmup: int = 100
-    cooldown: float = 0.4
-    weight_decay: float = 0.02
+    steps: int = 1500
+    batch_size: int = 16
+    lr: float = 2.5e-3
+    warmup: int = 40
+    cooldown: float = 0.5
+    weight_decay: float = 0.05
     heat_weight: float = 8.0
     box_weight: float = 2.0
     distance_weight: float = 4.0
-    ema: float = 0.995
+    ema: float = 0.99
     seed: int = 0
     save_every: int = 100
     log_every: int = 20
@@ -131,7 +131,7 @@ def _relative(difference: Tensor, batch: LocalizerBatch) -> Tensor:
 
 
 class LocalizerTrainer:
-    """Network, average and optimizer, and one step of them."""
+    """Network, average and optimizers, and one step of them."""
 
     def __init__(self, settings: LocalizerSettings) -> None:
         self.settings = settings
@@ -140,19 +140,17 @@ class LocalizerTrainer:
             self.localizer = SpatialLocalizer.from_pretrained(settings.init_from)
         else:
             self.localizer = SpatialLocalizer(starter_config())
-        self.network = self.localizer.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = self.localizer.network
         named = dict(self.network.named_parameters())
         self.names = {parameter: name for name, parameter in named.items()}
-        kernels = [p for p in named.values() if p.ndim > 1]
-        others = [p for p in named.values() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": kernels, "weight_decay": settings.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=settings.lr,
-            betas=(0.9, 0.98),
-        )
+        matrices = [p for name, p in named.items() if p.ndim == 2 and not name.startswith(("stem", "head"))]
+        others = [p for p in named.values() if not any(p is matrix for matrix in matrices)]
+        lr, decay = settings.lr, settings.weight_decay
+        # With this scaling of Muon's step (Moonlight, arXiv 2502.16982) one rate serves both optimizers.
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
+        ]
         self.average = {name: p.detach().clone() for name, p in named.items()}
 
     def step(self, batch: LocalizerBatch, step: int) -> dict[str, float]:
@@ -163,10 +161,11 @@ class LocalizerTrainer:
         parts = losses(fields, batch, self.settings)
         torch.stack(list(parts.values())).sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr * rate_at(step, self.settings)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.settings.lr * rate_at(step, self.settings)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         # The average starts as the mean of the first steps, not at the random weights.
         keep = min(self.settings.ema, (step + 1) / (step + 10))
         with torch.no_grad():
@@ -183,10 +182,9 @@ class LocalizerTrainer:
     def save(self, path: Path, step: int) -> None:
         """Write everything that a resumed run needs."""
         weights = {name: parameter.detach() for parameter, name in self.names.items()}
-        entries = optimizer_entries(self.optimizer, self.names)
-        save_state(
-            path, TrainingState(step, weights, self.average, entries, {"settings": _kept(self.settings)})
-        )
+        first, second = (optimizer_entries(optimizer, self.names) for optimizer in self.optimizers)
+        facts = {"settings": _kept(self.settings)}
+        save_state(path, TrainingState(step, weights, self.average, first | second, facts))
 
     def load(self, path: Path) -> int:
         """Go on from `save`; return the number of steps taken.
@@ -205,7 +203,8 @@ class LocalizerTrainer:
             for parameter, name in self.names.items():
                 parameter.copy_(state.weights[name])
                 self.average[name].copy_(state.average[name])
-        restore_optimizer(self.optimizer, self.names, state.optimizer)
+        for optimizer in self.optimizers:
+            restore_optimizer(optimizer, self.names, state.optimizer)
         return state.step
 
 
