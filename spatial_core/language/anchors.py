@@ -22,6 +22,8 @@ def anchor_run(
         several = phrase.plural and (phrase.counted or phrase.definite)
         if placed_apart(state, k + 1) and state.at(k + 2, AND) and state.at(k + 3, NOUN):
             return [k, k + 3], k + 5 if placed_apart(state, k + 4) else k + 4
+        if state.at(k + 1, WITH) and state.at(k + 2, NOUN) and state.at(k + 3, AND) and state.at(k + 4, NOUN):
+            return [k, k + 4], k + 5  # "between a man with a hat and a child"
         if state.at(k + 1, AND) and state.at(k + 2, NOUN) and not (several and state.finite(k + 3)):
             return [k, k + 2], k + 3
         if not several and state.at(k + 1, COMMA) and state.at(k + 2, AND) and state.at(k + 3, NOUN):
@@ -91,7 +93,11 @@ def find_anchor(
     else:
         owner = phrase.owner if isinstance(phrase.owner, str) else ""
         two = relation == "between" and phrase.count == 2 and not phrase.name and phrase.determiner == "the"
-        topic = pronoun_topic(state, trigger, phrase.pronoun or owner or ("the two" if two else ""))
+        both = phrase.determiner == "both" and (not phrase.name or bool(phrase.pronoun))
+        two = two or both
+        topic = pronoun_topic(
+            state, trigger, "both" if both else phrase.pronoun or owner or ("the two" if two else "")
+        )
         found = []
         if two and len(topic) == 2:
             state.resolved[run[0]] = topic

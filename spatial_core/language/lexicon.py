@@ -123,7 +123,7 @@ ADJECTIVES = (
         "unlit lidded handleless cordless sleeveless backless bottomless faded bleached pristine immaculate "
         "grimy larger smaller bigger taller shorter wider narrower longer thicker thinner heavier lighter "
         "darker brighter adjustable portable suitable notable comfortable inflatable quotable crooked askew "
-        "clumsy"
+        "clumsy fallen nearer closer"
     )
     | COLORS
     | MATERIALS
@@ -899,7 +899,7 @@ _NOT_NOUN_ADJECTIVES = ADJECTIVES - _set(
 
 
 _ABLE_NOUNS = _set("syllable parable variable renewable collectable")
-_NOUN_FORMS = _set("rose roses saw saws felt bore wound drove shot fell rung stuck bound bow cook")
+_NOUN_FORMS = _set("leaves rose roses saw saws felt bore wound drove shot fell rung stuck bound bow cook")
 """Nouns spelled like a past tense."""
 
 

@@ -103,6 +103,13 @@ def continues(tokens: list[Token], i: int) -> bool:
         if i and tokens[i - 1].tags & lx.ADJ and not tokens[i - 1].tags & lx.NOUN and token.tags & lx.NOUN:
             return True  # no verb follows an adjective: "adjacent posts"
         if (
+            i > 1
+            and tokens[i - 1].tags & lx.PARTICIPLE
+            and tokens[i - 2].tags & lx.DET
+            and token.tags & lx.NOUN
+        ):
+            return True  # nor a participle behind an article: "a dried rose"
+        if (
             token.tags & lx.PREP
             and i + 1 < len(tokens)
             and tokens[i + 1].tags & (lx.DET | lx.POSS | lx.PRONOUN)
@@ -221,6 +228,8 @@ def _read_determiner(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
             and tokens[j + 1].text == "of"
         ):
             phrase.stop, phrase.end = j + 1, token.end
+        if token.text == "both" and (j + 1 >= n or tokens[j + 1].kind == MARK):
+            phrase.stop, phrase.end = j + 1, token.end  # "behind both"
         if token.text in ("both", "these", "those"):
             phrase.plural = True
             if token.text == "both":
@@ -478,6 +487,7 @@ def _after_determiner(tokens: list[Token], j: int, phrase: NounPhrase) -> bool:
         j > phrase.first
         and bool(tokens[j - 1].tags & (lx.DET | lx.POSS | lx.ADJ))
         and not tokens[j].tags & lx.ADJ
+        and not (tokens[j].tags & lx.PARTICIPLE and continues(tokens, j + 1))
     )
 
 

@@ -183,6 +183,12 @@ def read_object(state: Reading, run: list[int], found: list[int], after: int, ea
     if lemma in _FILLING and subjects and phrase.part and verb is not None:
         fill_place(state, run[0], verb, subjects, phrase)
         return
+    if lemma == "occupy" and subjects and found and verb is not None and not verb.passive:
+        head = state.table.head(found[0])
+        held = "on" if head in lx.SURFACES else "inside" if head in lx.CONTAINERS | lx.PLACES else ""
+        if held:
+            start, end = state.tokens[verb.first].start, state.chunk_end(after - 1)
+            emit(state, held, subjects, found[:1], (start, end), (start, state.tokens[verb.stop - 1].end))
     direct = DIRECT.get(lemma) if verb is not None and not verb.passive else None
     if direct is not None and subjects and found and verb is not None:
         relation, inverse = direct

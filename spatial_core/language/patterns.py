@@ -305,7 +305,8 @@ for _idiom in (
     "far and wide|near and far|over here|over there|in here|in there|on here|up there|right there|right "
     "here|in no time|in any case|in the long term|in the short term|on the record|on record|on cue|on point|"
     "on its side|on his side|on her side|on its back|on his back|on her back|on all fours|on tiptoe|top to "
-    "toe|inside and out|in and out|on and off|on and on|up and down|left and right|from top to bottom of "
+    "toe|from behind|from above|from below|inside and out|in and out|on and off|on and on|up and down|"
+    "left and right|from top to bottom of "
     "the charts"
 ).split("|"):
     _tokens = tuple(_idiom.split(" "))
@@ -326,6 +327,9 @@ _NOT_BEFORE_OF = frozenset(
         ("inside", "out"),
         ("all", "over"),
         ("on", "display"),
+        ("from", "behind"),
+        ("from", "above"),
+        ("from", "below"),
     ]
 )
 
@@ -341,6 +345,8 @@ def match_idiom(tokens: list[Token], i: int) -> int:
                 continue
             if words[0] == "on" and words[-1] in ("back", "side", "own") and continues(tokens, stop):
                 continue  # "on its back burner"
+            if words[-1] == "back" and words[0] == "on" and i and tokens[i - 1].tags & lx.NOUN:
+                continue  # "a horse with a monkey on its back"
             return stop
     return 0
 
@@ -755,7 +761,8 @@ def resolve_place(place: Place, anchor: str) -> tuple[tuple[str, ...], str]:
             return ("in_front_of",), ""
         if preposition == "on":
             return ("on",), place.part
-        return ("inside" if container and anchor in lx.PLACES else "at_edge",), place.part
+        inside = container and anchor in lx.PLACES and preposition not in ("along", "near")
+        return ("inside" if inside else "at_edge",), place.part
     if head in ("back", "rear"):
         if preposition in ("on", "over"):
             return ("on",), place.part

@@ -30,6 +30,7 @@ from spatial_core.language.reading import Reading
 from spatial_core.language.soundness import speaks_of_space
 from spatial_core.language.statements import place_subjects
 
+_WAYS = frozenset(("from", "through", "past"))
 _SEPARATORS = (COMMA, AND, WITH, BREAK, COLON, END, OTHER, ORDER)
 
 
@@ -94,6 +95,8 @@ def read_trigger(state: Reading, k: int) -> int:
             anchor = None
     else:
         anchor = implied_anchor(state, trigger, verb, previous)
+    if anchor is not None and anchor.picture and verb is not None and verb.lemma in ("center", "centre"):
+        relation = "picture_center"  # "centered in the frame"
     if anchor is not None:
         trigger_end = state.tokens[trigger.stop - 1].end
         anchor.end = max(anchor.end, trigger_end)
@@ -120,11 +123,16 @@ def placed_by(state: Reading, pending: Pending, previous_anchors: list[int], k: 
     previous = state.chunks[k - 1] if k else None
     if clause.oblique == k and (anchor.picture or trigger.owner) and not state.definite(k - 1):
         return previous_anchors[-1:]  # "... toward a staircase in the background"
-    if clause.oblique == k and previous is not None and state.chunks[k - 2].lemma == "from":
+    if clause.oblique == k and previous is not None and state.chunks[k - 2].lemma in _WAYS:
         return previous_anchors[-1:]  # "a hose runs from the tap by the door"
     last = state.relations[-1] if state.relations else None
-    if last is not None and last.relation == "facing" and clause.objects_at == k and anchor.picture:
-        if not state.definite(k - 1) and last.objects[0] in previous_anchors:
+    if (
+        last is not None
+        and last.relation in ("facing", "between")
+        and clause.objects_at == k
+        and anchor.picture
+    ):
+        if not state.definite(k - 1) and last.objects[-1] in previous_anchors:
             return previous_anchors[-1:]  # "staring at a bowl in the corner of the image"
     if trigger.word == "closest" and previous is not None and previous.kind == NOUN:
         return state.resolved.get(k - 1, [])[-1:]  # "the chair closest to the window"

@@ -18,6 +18,10 @@ def pronoun_topic(state: Reading, trigger: Trigger, pronoun: str) -> list[int]:
     across = other_side(state, trigger) if pronoun in ("it", "its") else []
     if across and (trigger.place is not None or not clause.head):
         return across
+    if pronoun == "both" and state.relations:
+        last = state.relations[-1]
+        if last.objects[-1] != PICTURE:
+            return [last.subject, last.objects[-1]]
     if trigger.relation == "between" and pronoun in ("them", "the two"):
         pair = pair_placed_last(state, pronoun)
         if pair:

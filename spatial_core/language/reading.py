@@ -28,6 +28,7 @@ class Reading:
         last_anchors: What the last relation placed something by.
         last_side: The last relation with an opposite, its anchors and the sentence it stands in.
         sentence: Number of the sentence.
+        referent: The sentence of the last "it" after relation words, and what it pointed at.
         position: Index of the chunk being read.
         order: An announced list ("from left to right: ...") that has not come yet.
         sentence_relations: How many relations were stated before this sentence.
@@ -49,6 +50,7 @@ class Reading:
         self.last_side: tuple[str, list[int], int] = ("", [], 0)
         self.sentence = 0
         self.position = 0
+        self.referent: tuple[int, list[int]] = (-1, [])
         self.order: Chunk | None = None
         self.sentence_relations = 0
         self.viewer = False
