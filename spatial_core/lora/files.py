@@ -23,7 +23,6 @@ from spatial_core.lora.layers import Lora, by
 LORA_FILE = "pytorch_lora_weights.safetensors"
 _PEFT_FILE, _PEFT_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-_KOHYA = {"unet": "lora_unet_", "text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}
 _BASE_PARTS = ("transformer", "unet", "text_encoder", "text_encoder_2", "text_encoder_3")
 
 
@@ -141,9 +140,7 @@ def save_lora(
         path /= LORA_FILE
     state = {key: value.detach().cpu().to(dtype or value.dtype) for key, value in lora.state_dict().items()}
     metadata = _kept(lora.metadata) | {"format": "pt"}
-    if lora.denoiser == "unet":
-        state = _kohya(state)
-    else:
+    if lora.denoiser != "unet":
         metadata[ADAPTER_METADATA] = _adapter(lora)
     if card != LoraCard():
         metadata[CARD_KEY] = card.to_json()
@@ -253,19 +250,6 @@ def _read_json(file: Path) -> dict[str, Any]:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is not readable JSON ({error}). Download or copy it again.") from error
-
-
-def _kohya(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return folded weights under sd-scripts' names, alpha equal to the rank."""
-    renamed: dict[str, Tensor] = {}
-    for key, value in state.items():
-        component, path = key.split(".", 1)
-        path, half = path.removesuffix(".weight").rsplit(".lora_", 1)
-        name = _KOHYA[component] + path.replace(".", "_")
-        renamed[f"{name}.lora_{'down' if half == 'A' else 'up'}.weight"] = value
-        if half == "A":
-            renamed[f"{name}.alpha"] = torch.tensor(float(value.shape[0]))
-    return renamed
 
 
 def _kept(metadata: Mapping[str, str]) -> dict[str, str]:

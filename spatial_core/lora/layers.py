@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from spatial_core.lora.card import LoraCard
 
 _A, _B = ".lora_A.weight", ".lora_B.weight"
+_KOHYA = {"unet": "lora_unet_", "text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}
 _FORMS = {
     "diffusers": "diffusers",
     "alpha": "diffusers with .alpha",
@@ -102,10 +103,22 @@ class Lora:
         return {k.removeprefix(prefix): v for k, v in self.layers.items() if k.startswith(prefix)}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the folded weights under diffusers' names, as `pipeline.load_lora_weights` takes them."""
+        """Return the folded weights under names that diffusers and ComfyUI both know.
+
+        They are diffusers', as `pipeline.load_lora_weights` takes them; for a UNet they are kohya's, with
+        alpha equal to the rank, since ComfyUI does not know diffusers' names there.
+        """
         state: dict[str, Tensor] = {}
+        is_unet = self.denoiser == "unet"
         for key, layer in self.layers.items():
-            state[key + _A], state[key + _B] = layer.down.contiguous(), layer.folded().contiguous()
+            down, up = layer.down.contiguous(), layer.folded().contiguous()
+            if is_unet:
+                component, path = key.split(".", 1)
+                name = _KOHYA[component] + path.replace(".", "_")
+                state |= {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}
+                state[f"{name}.alpha"] = torch.tensor(float(layer.rank))
+            else:
+                state |= {key + _A: down, key + _B: up}
         return state
 
 
