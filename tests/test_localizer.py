@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+import spatial_core.starter
 from spatial_core.localizer import CONFIG_FILE, WEIGHTS_FILE, Sighting, SpatialLocalizer
 from spatial_core.localizer_network import DenseFields, LocalizerConfig, cell_centers
+from spatial_core.scenes.objects import OBJECT_KINDS
+from spatial_core.scenes.sampling import sample_scenes
+from spatial_core.scorers.geometric import GeometricScorer
 
 TINY = LocalizerConfig(
     kinds=("apple", "mug", "picture frame", "table"),
@@ -161,3 +166,57 @@ def test_what_no_localizer_can_be_read_from(tmp_path: Path) -> None:
 
 def test_no_images_give_nothing() -> None:
     assert tiny().detect([], ["apple"]) == []
+
+
+BUNDLED = Path(spatial_core.starter.__file__).parent / "localizer" / WEIGHTS_FILE
+needs_weights = pytest.mark.skipif(not BUNDLED.is_file(), reason="the starter localizer is not trained yet")
+
+
+@pytest.fixture(scope="module")
+def starter() -> SpatialLocalizer:
+    return SpatialLocalizer.from_pretrained("starter")
+
+
+@needs_weights
+def test_the_bundled_weights_are_small() -> None:
+    assert BUNDLED.stat().st_size <= 5 * 2**20
+
+
+@needs_weights
+def test_the_starter_finds_what_new_scenes_hold(starter: SpatialLocalizer) -> None:
+    batch = sample_scenes(range(9_000_000, 9_000_012))
+    overlaps: list[float] = []
+    for row, scene in enumerate(batch.scenes):
+        for index, thing in enumerate(scene.objects):
+            if not thing.named or OBJECT_KINDS[thing.kind].category == "furniture":
+                continue
+            name = f"{'' if thing.pattern == 'plain' else thing.pattern + ' '}{thing.color} {thing.kind}"
+            (found,) = starter.detect(batch.rendering.images[row], [name])
+            box = batch.rendering.full_boxes[row, index].tolist()
+            overlaps.append(max((overlap(box, d.box) for d in found), default=0.0))
+    assert len(overlaps) > 20 and float(np.mean(overlaps)) > 0.6
+
+
+@needs_weights
+def test_the_starter_judges_relations_through_the_geometric_scorer(starter: SpatialLocalizer) -> None:
+    batch = sample_scenes(range(9_100_000, 9_100_012))
+    scorer = GeometricScorer(starter, starter)
+    right: list[bool] = []
+    for row, (scene, closure) in enumerate(zip(batch.scenes, batch.closures, strict=True)):
+        kinds = [thing.kind for thing in scene.objects]
+        for statement in closure.statements():
+            both = [kinds[i] for i in (statement.subject, *statement.objects) if i >= 0]
+            if statement.relation != "left_of" or any(kinds.count(kind) > 1 for kind in both):
+                continue
+            for prompt, truth in ((both, "true"), (both[::-1], "false")):
+                text = f"a {prompt[0]} to the left of a {prompt[1]}"
+                reports = scorer.explain(batch.rendering.images[row], text)
+                right.append(reports[0].verdict == truth)
+    assert len(right) >= 10 and float(np.mean(right)) > 0.8
+
+
+def overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    common = max(width, 0.0) * max(height, 0.0)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return common / max(sum(areas) - common, 1e-9)
