@@ -9,6 +9,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .best_of_n import SpatialBestOfN
+from .lora_loader import SpatialLoraLoader
 from .model_folder import register_model_folder
 from .prompt_relations import SpatialPromptRelations
 from .relation_check import SpatialRelationCheck
@@ -17,6 +18,7 @@ from .score import SpatialScore
 from .score_gate import SpatialScoreGate
 from .score_loader import SpatialScoreLoader
 from .selector import SpatialSelector
+from .starter_loader import SpatialStarterLoader
 
 
 class SpatialExtension(ComfyExtension):
@@ -36,6 +38,8 @@ class SpatialExtension(ComfyExtension):
             SpatialScoreGate,
             SpatialPromptRelations,
             SpatialRelationCheck,
+            SpatialStarterLoader,
+            SpatialLoraLoader,
             SpatialSaveImage,
         ]
 

@@ -2,9 +2,14 @@
 
 import json
 import sys
+from pathlib import Path
 
 import comfy.model_management as memory
+import comfy.samplers
+import torch
 from aiohttp import web
+from comfy_extras.nodes_custom_sampler import Guider_Basic
+from safetensors.torch import load_file, save_file
 from server import PromptServer
 
 import nodes
@@ -36,7 +41,49 @@ class BrokenLatent:
         return ({"samples": latent["samples"] * float("nan")},)
 
 
-NODE_CLASS_MAPPINGS = {"SpatialTestBoxes": Boxes, "SpatialTestNaN": BrokenLatent}
+class Denoise:
+    """One step of Euler from sigma .5 to 0, by ComfyUI's own sampling, on inputs from a file."""
+
+    RETURN_TYPES, FUNCTION, CATEGORY, OUTPUT_NODE = (), "run", "tests", True
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802  (the name that ComfyUI calls)
+        return {"required": {"model": ("MODEL",), "inputs": ("STRING", {}), "output": ("STRING", {})}}
+
+    def run(self, model, inputs, output):
+        given = load_file(inputs)
+        said = {"pooled_output": given["pooled"], "guidance": 3.5}
+        guider = Guider_Basic(model)
+        guider.set_conds([[given["text"], said]])
+        start = torch.zeros_like(given["x"])
+        sampler = comfy.samplers.sampler_object("euler")
+        sigmas = torch.tensor([0.5, 0.0])
+        # At sigma .5 the sampler begins with half the noise.
+        samples = guider.sample(2 * given["x"], start, sampler, sigmas, disable_pbar=True, seed=0)
+        save_file({"x0": model.model.latent_format.process_in(samples).contiguous()}, output)
+        return ()
+
+
+class Flow:
+    """MODEL, CLIP and VAE of a folder, by the function that loads the starter."""
+
+    RETURN_TYPES, FUNCTION, CATEGORY = ("MODEL", "CLIP", "VAE"), "load", "tests"
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802  (the name that ComfyUI calls)
+        return {"required": {"folder": ("STRING", {})}}
+
+    def load(self, folder):
+        (module,) = (m for name, m in sys.modules.items() if name.endswith(".nodes.starter_loader"))
+        return module.load_pipeline(Path(folder))
+
+
+NODE_CLASS_MAPPINGS = {
+    "SpatialTestBoxes": Boxes,
+    "SpatialTestNaN": BrokenLatent,
+    "SpatialTestDenoise": Denoise,
+    "SpatialTestFlow": Flow,
+}
 
 
 @PromptServer.instance.routes.get("/spatial_probe")

@@ -35,14 +35,14 @@ class Run:
         outputs: What each node showed, by node id.
         cached: Ids of the nodes that were not executed.
         error: Message and node of the failure, None without one.
-        interrupted: Whether it was stopped.
+        interrupted: When it was stopped, in seconds of the clock; None if it was not.
     """
 
     status: str
     outputs: dict[str, Any] = field(default_factory=dict)
     cached: tuple[str, ...] = ()
     error: dict[str, Any] | None = None
-    interrupted: bool = False
+    interrupted: float | None = None
 
 
 class ComfyServer:
@@ -150,10 +150,22 @@ class ComfyServer:
 
 def _run(entry: dict[str, Any]) -> Run:
     messages = dict(entry["status"]["messages"])
+    stopped = messages.get("execution_interrupted")
     return Run(
         status=entry["status"]["status_str"],
         outputs=entry["outputs"],
         cached=tuple(messages.get("execution_cached", {}).get("nodes", ())),
         error=messages.get("execution_error"),
-        interrupted="execution_interrupted" in messages,
+        interrupted=stopped["timestamp"] / 1000 if stopped else None,
     )
+
+
+def node(class_type: str, /, **inputs: Any) -> dict[str, Any]:
+    """Return a node of an API graph."""
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def said(run: Run) -> str:
+    """Return what the red node says."""
+    assert run.error is not None, run
+    return str(run.error.get("exception_message", run.error))

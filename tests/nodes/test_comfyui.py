@@ -6,50 +6,21 @@ import io
 import json
 import os
 import re
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from comfy_server import PACK, ROOT, ComfyServer, Run
+from comfy_server import PACK, ROOT, ComfyServer, node, said
 from PIL import Image
 
-pytestmark = [
-    pytest.mark.comfyui,
-    pytest.mark.skipif("COMFYUI_PATH" not in os.environ, reason="COMFYUI_PATH names no checkout of ComfyUI"),
-]
+pytestmark = pytest.mark.comfyui
 
 DEMO = ROOT / "spatial_core/starter/demo"
 PROMPT = (DEMO / "prompt.txt").read_text("utf-8").strip()
 
 Graph = dict[str, Any]
-
-
-def node(class_type: str, /, **inputs: Any) -> dict[str, Any]:
-    return {"class_type": class_type, "inputs": inputs}
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
-    base = tmp_path_factory.mktemp("comfyui")
-    # An old copy as pip would leave it: first on the path, found before anything of ours.
-    stale = base / "site" / "spatial_core"
-    stale.mkdir(parents=True)
-    (stale / "__init__.py").write_text("__version__ = '0.0.1'\n", "utf-8")
-    (base / "input").mkdir()
-    for picture in (DEMO / "images").glob("*.png"):
-        shutil.copy(picture, base / "input")
-    (base / "models" / "spatial_score").mkdir(parents=True)
-    (base / "models" / "spatial_score" / "broken.safetensors").write_bytes(b"not a model")
-    server = ComfyServer(base, python_path=[stale.parent])
-    try:
-        server.wait_until_ready()
-        yield server
-    finally:
-        server.stop()
 
 
 def score_graph(*pictures: str, **inputs: Any) -> Graph:
@@ -73,12 +44,6 @@ def score_graph(*pictures: str, **inputs: Any) -> Graph:
     graph["show"] = node("PreviewImage", images=["score", 0])
     graph["text"] = node("PreviewAny", source=["score", 6])
     return graph
-
-
-def said(run: Run) -> str:
-    """Return what the red node says."""
-    assert run.error is not None, run
-    return str(run.error.get("exception_message", run.error))
 
 
 def pixels(server: ComfyServer, shown: dict[str, str]) -> np.ndarray:

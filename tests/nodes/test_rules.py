@@ -29,7 +29,7 @@ IDS = {
     "SpatialSaveImage",
 }
 # The files that load models, memory and LoRA.
-KNOW_COMFY = {"managed_scorer.py", "best_of_n.py"}
+KNOW_COMFY = {"managed_scorer.py", "best_of_n.py", "lora_loader.py", "starter_loader.py"}
 EVERY_NODE = {"comfy_api", "comfy_execution", "folder_paths", "spatial_core", "torch", "numpy", "PIL"}
 # What ComfyUI has loaded anyway when it comes to custom nodes.
 AT_THE_TOP = EVERY_NODE - {"spatial_core"}
@@ -67,7 +67,7 @@ def imported(path: Path, *, top: bool) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_nodes_import_only_what_nodes_may(path: Path) -> None:
-    allowed = EVERY_NODE | ({"comfy", "comfy_extras", "safetensors"} if path.name in KNOW_COMFY else set())
+    allowed = EVERY_NODE | ({"comfy", "comfy_extras", "transformers"} if path.name in KNOW_COMFY else set())
     wrong = imported(path, top=False) - allowed
     assert not wrong, (
         f"nodes/{path.name} imports {sorted(wrong)}: nodes translate; put the work in spatial_core."
