@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 from torch.overrides import TorchFunctionMode
 
+_ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale")
+
 
 def plain_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None
@@ -46,10 +48,13 @@ class PlainAttention(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if func is not F.scaled_dot_product_attention or args[0].device.type != "cpu":
+        if func is not F.scaled_dot_product_attention:
             return func(*args, **kwargs)
-        rest = {k: v for k, v in kwargs.items() if k not in ("attn_mask", "scale") and v}
-        mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
-        if len(args) > 4 or rest or (mask is not None and not mask.is_floating_point()):
+        # diffusers gives all by name.
+        given = dict(zip(_ARGUMENTS, args, strict=False)) | kwargs
+        mask = given.pop("attn_mask", None)
+        query, key, value, scale = (given.pop(name, None) for name in ("query", "key", "value", "scale"))
+        masked = mask is not None and not mask.is_floating_point()
+        if query.device.type != "cpu" or masked or any(given.values()):
             return func(*args, **kwargs)
-        return plain_attention(args[0], args[1], args[2], mask, kwargs.get("scale"))
+        return plain_attention(query, key, value, mask, scale)

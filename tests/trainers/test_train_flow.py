@@ -1,0 +1,373 @@
+"""The starter flow model's training: scenes, captions, the autoencoder, and a run that goes on exactly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderTiny, FluxPipeline
+from safetensors.torch import load_file
+
+from spatial_core.scenes.closure import FLOOR, Statement
+from spatial_core.scenes.layout import sample_layout
+from spatial_core.scenes.splits import kinds_of, statement_split
+from spatial_trainers import train_flow, train_vae
+from spatial_trainers.flow_batches import FlowBatches, training_batches
+from spatial_trainers.flow_captions import (
+    CaptionSettings,
+    caption_pool,
+    captions,
+    draw_caption,
+    name_things,
+    tokenize_captions,
+)
+from spatial_trainers.flow_model import FlowModelSettings, clip_tokenizer, new_scheduler, t5_tokenizer
+from spatial_trainers.flow_scenes import FlowScenes, SceneSettings, build_scenes, closer
+from spatial_trainers.flow_sheet import save_sheet, unpack_latents
+from spatial_trainers.recipe import load_recipe
+from spatial_trainers.train_flow import (
+    FlowRecipe,
+    FlowTrainer,
+    FlowTraining,
+    draw_sigmas,
+    pack_latents,
+    rate_at,
+)
+from spatial_trainers.train_vae import VaeSettings, as_pixels, fit_basis, new_vae, train_decoder
+
+SIZE = 24
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> FlowRecipe:
+    """A run of six steps of a model of 64 channels or fewer."""
+    folder = tmp_path_factory.mktemp("flow")
+    return FlowRecipe(
+        output=str(folder / "run"),
+        scenes=SceneSettings(str(folder / "scenes"), shards=1, validation_shards=0, shard_size=SIZE),
+        vae=VaeSettings(steps=2, batch_size=1, crop=32, save_every=1),
+        captions=CaptionSettings(variants=2),
+        model=FlowModelSettings(single_blocks=2, heads=1, text_width=32, text_layers=1, clip_width=64),
+        training=FlowTraining(
+            text_steps=1, steps=5, guide_from=4, batch_size=4, text_batch_size=4, warmup=1, save_every=2
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def scenes(recipe: FlowRecipe) -> FlowScenes:
+    """The run's scenes."""
+    build_scenes(recipe.scenes)
+    return FlowScenes(recipe.scenes, "train")
+
+
+@pytest.fixture(scope="module")
+def finished(recipe: FlowRecipe, scenes: FlowScenes) -> FlowRecipe:
+    """The recipe, after its run."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Sixteen prompts would take longer than the training.
+        patch.setattr(train_flow, "save_sheet", lambda *_: None)
+        train_flow.run(recipe)
+    return recipe
+
+
+# ---- scenes -------------------------------------------------------------------------------------------
+
+
+def test_a_shard_depends_on_the_settings_alone(
+    recipe: FlowRecipe, scenes: FlowScenes, tmp_path: Path
+) -> None:
+    again = replace(recipe.scenes, cache=str(tmp_path))
+    build_scenes(again)
+    assert FlowScenes(again, "train").digest == scenes.digest
+    other = replace(again, seed=1)
+    build_scenes(other)
+    assert FlowScenes(other, "train").digest != scenes.digest
+
+
+def test_statements_survive_the_shard(scenes: FlowScenes) -> None:
+    kept = [scenes.statements(i) for i in range(len(scenes))]
+    assert len(kept) == SIZE and all(kept)
+    assert any(s.relation == "between" and len(s.objects) == 2 for found in kept for s in found)
+    for i, found in enumerate(kept):
+        count = len(scenes.scene(i).objects)
+        for s in found:
+            assert all(-2 <= k < count for k in (s.subject, *s.objects))
+            assert len(s.objects) == (
+                0 if s.relation.startswith("picture") or "ground" in s.relation else len(s.objects)
+            )
+
+
+def test_left_of_is_what_the_boxes_say(scenes: FlowScenes) -> None:
+    checked = 0
+    for i in range(len(scenes)):
+        for s in scenes.statements(i):
+            if s.relation == "left_of":
+                a, b = scenes.boxes[i, s.subject], scenes.boxes[i, s.objects[0]]
+                assert a[0] + a[2] < b[0] + b[2]
+                checked += 1
+    assert checked > 10
+
+
+def test_the_camera_comes_closer_without_turning() -> None:
+    scene = sample_layout(5, num_named=2, num_clutter=0)
+    near = closer(scene, Random(0))
+    assert near.camera.fov < scene.camera.fov
+    before, after = (np.subtract(c.target, c.position) for c in (scene.camera, near.camera))
+    np.testing.assert_allclose(before, after, atol=1e-9)
+    assert near.objects == scene.objects
+
+
+# ---- captions -----------------------------------------------------------------------------------------
+
+
+def test_captions_state_training_combinations_only(scenes: FlowScenes) -> None:
+    for i in range(len(scenes)):
+        scene = scenes.scene(i)
+        for mirrored in (False, True):
+            pool = caption_pool(
+                scene, scenes.statements(i), mirrored=mirrored, held_out_family="aligned_with"
+            )
+            assert all(statement_split(kinds_of(scene), s) == "train" for s in pool)
+            assert all(s.relation != "aligned_with" for s in pool)
+
+
+def test_the_mirror_image_has_the_mirrored_statements(scenes: FlowScenes) -> None:
+    for i in range(len(scenes)):
+        true = scenes.statements(i)
+        pool = caption_pool(scenes.scene(i), true, mirrored=True, held_out_family="")
+        known = set(true)
+        for s in pool:
+            opposite = {"left_of": "right_of", "right_of": "left_of"}.get(s.relation)
+            if opposite:
+                assert replace(s, relation=opposite) in known and s not in known
+
+
+def test_mentions_end_where_the_names_do(scenes: FlowScenes) -> None:
+    seen = 0
+    for i, group in enumerate(captions(scenes, CaptionSettings(variants=3))):
+        assert len(group) == 6
+        for caption in group:
+            for index, end in caption.mentions:
+                kind = scenes.scene(i).objects[index].kind
+                assert caption.text[:end].lower().endswith((kind, "it"))
+                seen += 1
+    assert seen > 3 * SIZE
+
+
+def test_a_share_of_relations_is_wrong_on_purpose(scenes: FlowScenes) -> None:
+    scene = scenes.scene(0)
+    pool = [s for s in scenes.statements(0) if s.relation in ("left_of", "right_of")] or [
+        Statement("left_of", 0, (1,))
+    ]
+    right, wrong = (CaptionSettings(wrong=share, names_only=0) for share in (0.0, 1.0))
+    told = draw_caption(scene, pool, right, Random(3))
+    lied = draw_caption(scene, pool, wrong, Random(3))
+    assert told is not None and lied is not None and told.text != lied.text
+    swapped = told.text.replace("left", "_").replace("right", "left").replace("_", "right")
+    assert lied.text == swapped
+
+
+def test_nothing_is_said_of_nothing(scenes: FlowScenes) -> None:
+    assert draw_caption(scenes.scene(0), [], CaptionSettings(), Random(0)) is None
+    assert name_things(scenes.scene(0), Random(0)).text.startswith(("a ", "an "))
+
+
+def test_nothing_is_put_under_the_floor(scenes: FlowScenes) -> None:
+    pool = [Statement("on", 0, (FLOOR,))]
+    lied = draw_caption(scenes.scene(0), pool, CaptionSettings(wrong=1.0, names_only=0), Random(1))
+    assert lied is not None and "under" not in lied.text and "beneath" not in lied.text
+
+
+def test_both_tokenizers_take_words_and_anything_else(scenes: FlowScenes) -> None:
+    found = [c for group in captions(scenes, CaptionSettings()) for c in group]
+    texts = [c.text for c in found]
+    clip, t5 = clip_tokenizer(texts), t5_tokenizer(texts)
+    assert len(clip.tokenize("a red")) == 2 and len(t5.tokenize("a red")) == 2
+    assert t5.unk_token_id not in t5("Qwertz, 42!")["input_ids"]
+    tokens = tokenize_captions(found, clip, t5)
+    for row, caption in enumerate(found):
+        for token, (index, end) in zip(tokens.mention_tokens[row], caption.mentions, strict=False):
+            word = caption.text[:end].split()[-1]
+            assert t5.convert_ids_to_tokens(int(tokens.t5[row, token])).strip("\u2581") == word
+            assert index in tokens.mention_objects[row]
+
+
+# ---- autoencoder --------------------------------------------------------------------------------------
+
+
+def test_the_encoder_is_the_basis_and_mirrors(scenes: FlowScenes) -> None:
+    basis = fit_basis(scenes.images)
+    pixels = as_pixels(scenes.images[:3])
+    latents = basis.encode(pixels)
+    with torch.no_grad():
+        torch.testing.assert_close(new_vae(basis).encoder(pixels), latents, atol=1e-4, rtol=0)
+    torch.testing.assert_close(basis.encode(pixels.flip(-1)), basis.mirror(latents), atol=1e-4, rtol=0)
+    assert float((basis.decode(latents) - pixels).square().mean()) < 0.02
+    everything = basis.encode(as_pixels(scenes.images))
+    assert 0.8 < float(everything.std()) < 1.2
+
+
+def test_the_decoder_goes_on_exactly(scenes: FlowScenes, tmp_path: Path) -> None:
+    settings = VaeSettings(steps=3, batch_size=1, crop=32, save_every=2)
+    basis = fit_basis(scenes.images)
+    whole = train_decoder(settings, basis, scenes.images, tmp_path / "a")
+    train_decoder_until(settings, basis, scenes.images, tmp_path / "b", stop=2)
+    resumed = train_decoder(settings, basis, scenes.images, tmp_path / "b")
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    with pytest.raises(ValueError, match="made with other settings"):
+        train_decoder(replace(settings, lr=1.0), basis, scenes.images, tmp_path / "a")
+
+
+def train_decoder_until(
+    settings: VaeSettings, basis: train_vae.PatchBasis, pictures: train_vae.Pictures, out: Path, *, stop: int
+) -> None:
+    """Take the first steps and stop, as a kill after a save would."""
+    out.mkdir()
+    trainer = train_vae.DecoderTrainer(settings, basis)
+    for step, pixels in zip(range(stop), train_vae._batches(pictures, settings, 0), strict=False):
+        trainer.step(pixels, step)
+    trainer.save(out / train_vae.STATE_FILE, stop)
+
+
+def test_the_decoder_learns(scenes: FlowScenes, tmp_path: Path) -> None:
+    settings = VaeSettings(steps=30, batch_size=2, crop=32, whole_from=1.0)
+    train_decoder(settings, fit_basis(scenes.images), scenes.images, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "decoder-metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["l1"] < 0.8 * lines[0]["l1"]
+
+
+# ---- training -----------------------------------------------------------------------------------------
+
+
+def test_packing_is_that_of_the_pipeline() -> None:
+    latents = torch.randn(2, 16, 16, 16)
+    packed = pack_latents(latents)
+    torch.testing.assert_close(packed, FluxPipeline._pack_latents(latents, 2, 16, 16, 16))
+    torch.testing.assert_close(unpack_latents(packed), latents)
+
+
+def test_noise_levels_lie_high() -> None:
+    sigmas = draw_sigmas(4000, torch.Generator().manual_seed(0), uniform=0.25)
+    assert 0 < float(sigmas.min()) and float(sigmas.max()) < 1
+    assert 0.6 < float(sigmas.median()) < 0.8
+
+
+def test_the_rate_starts_anew_with_the_transformer() -> None:
+    s = FlowTraining(text_steps=100, steps=1000, warmup=50, cooldown=0.2)
+    assert rate_at(60, s) == 1.0
+    assert rate_at(100, s) == 1 / 50
+    assert rate_at(500, s) == 1.0
+    assert rate_at(999, s) == 0.05
+
+
+def test_padding_varies_and_batches_depend_on_the_step_alone(recipe: FlowRecipe, scenes: FlowScenes) -> None:
+    found = [c for group in captions(scenes, recipe.captions) for c in group]
+    texts = [c.text for c in found]
+    clip, t5 = clip_tokenizer(texts), t5_tokenizer(texts)
+    empty = torch.tensor(clip("", padding="max_length", max_length=77)["input_ids"])
+    batches = FlowBatches(
+        scenes, fit_basis(scenes.images), tokenize_captions(found, clip, t5), pad_id=0, empty=empty
+    )
+    arguments = {"seed": 0, "steps": 40, "size": 8, "text_size": 8, "text_steps": 0}
+    drawn = list(training_batches(batches, first=0, **arguments))
+    assert len({batch.t5.shape[1] for batch in drawn}) > 4
+    later = next(iter(training_batches(batches, first=7, **arguments)))
+    assert torch.equal(later.t5, drawn[7].t5) and torch.equal(later.latents, drawn[7].latents)
+    for batch in drawn:
+        torch.testing.assert_close(batch.weights.mean((1, 2, 3)), torch.ones(len(batch.weights)))
+        assert float(batch.mention_box.min()) > -0.3 and float(batch.mention_box.max()) < 1.3
+
+
+def test_a_run_goes_on_exactly(finished: FlowRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_flow, "save_sheet", lambda *_: None)
+    other = replace(finished, output=str(tmp_path))
+    kill = KeyboardInterrupt()
+    step = FlowTrainer.step
+
+    def stop_at_third(self: FlowTrainer, batch: object, number: int) -> dict[str, float]:
+        if number == 3:
+            raise kill
+        return step(self, batch, number)  # pyright: ignore
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FlowTrainer, "step", stop_at_third)
+        with pytest.raises(KeyboardInterrupt):
+            train_flow.run(other)
+    train_flow.run(other)
+    for part in (
+        "transformer/diffusion_pytorch_model",
+        "text_encoder_2/model",
+        "vae/diffusion_pytorch_model",
+    ):
+        ours, theirs = (load_file(Path(r.output, "flow", f"{part}.safetensors")) for r in (other, finished))
+        assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    with pytest.raises(ValueError, match="made with other settings"):
+        train_flow.run(replace(other, seed=1))
+
+
+def test_plain_diffusers_loads_the_folder(finished: FlowRecipe) -> None:
+    folder = Path(finished.output, "flow")
+    pipeline = FluxPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    parts = (pipeline.transformer, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2)
+    assert {part.dtype for part in parts} == {torch.float32}
+    assert isinstance(pipeline.vae, AutoencoderTiny)
+    assert (pipeline.vae.config.scaling_factor, pipeline.vae.config.shift_factor) == (1.0, 0.0)
+    arguments = {"height": 128, "width": 128, "num_inference_steps": 2, "output_type": "np"}
+    images = pipeline(
+        "a red apple left of a blue cup", generator=torch.Generator().manual_seed(0), **arguments
+    ).images
+    assert images.shape == (1, 128, 128, 3) and np.isfinite(images).all()
+    facts = json.loads((folder / "training.json").read_text())
+    assert facts["captions"] == SIZE * 4 and len(facts["data_sha256"]) == 64
+
+
+def test_what_is_trained_on_is_what_the_pipeline_encodes(finished: FlowRecipe, scenes: FlowScenes) -> None:
+    pipeline = FluxPipeline.from_pretrained(Path(finished.output, "flow"))
+    found = [c for group in captions(scenes, finished.captions) for c in group]
+    texts = [c.text for c in found]
+    trainer = FlowTrainer(finished, clip_tokenizer(texts), t5_tokenizer(texts))
+    assert torch.equal(
+        trainer.empty_clip(), torch.tensor(pipeline.tokenizer("", padding="max_length")["input_ids"])
+    )
+    trainer.t5.load_state_dict(pipeline.text_encoder_2.state_dict())
+    trainer.clip.load_state_dict(pipeline.text_encoder.state_dict())
+    tokens = tokenize_captions(found, trainer.tokenizer, trainer.tokenizer_2)
+    with torch.no_grad():
+        text, pooled = trainer.encode(
+            torch.from_numpy(tokens.t5[:2].astype(np.int64)),
+            torch.from_numpy(tokens.clip[:2, : int(tokens.clip_lengths[:2].max())].astype(np.int64)),
+        )
+        theirs, their_pooled, _ = pipeline.encode_prompt(texts[:2], max_sequence_length=tokens.t5.shape[1])
+    torch.testing.assert_close(text, theirs)
+    torch.testing.assert_close(pooled, their_pooled, atol=1e-5, rtol=1e-5)
+
+
+def test_the_schedule_is_the_same_for_every_size() -> None:
+    scheduler = new_scheduler()
+    scheduler.set_timesteps(sigmas=[1.0, 0.5], mu=1.15)
+    shift = float(np.exp(1.15))
+    assert float(scheduler.sigmas[1]) == pytest.approx(shift * 0.5 / (1 + (shift - 1) * 0.5), abs=1e-4)
+    assert scheduler.config.base_shift == scheduler.config.max_shift == 1.15
+
+
+def test_a_sheet_is_drawn(finished: FlowRecipe, scenes: FlowScenes, tmp_path: Path) -> None:
+    pipeline = FluxPipeline.from_pretrained(Path(finished.output, "flow"))
+    save_sheet(pipeline, tmp_path / "sheet.png", fit_basis(scenes.images), steps=1)
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+
+
+def test_the_recipe_that_comes_with_the_package_is_valid() -> None:
+    assert load_recipe("starter-flow", FlowRecipe).captions.held_out_family == "aligned_with"
+
+
+def test_a_misspelt_key_is_named() -> None:
+    with pytest.raises(ValueError, match="training.steps"):
+        load_recipe("starter-flow", FlowRecipe, overrides=["training.stepz=3"])

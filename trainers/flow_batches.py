@@ -1,0 +1,173 @@
+"""What a step of the starter flow model sees: latents, captions as tokens, and where the named things are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from spatial_trainers.flow_captions import MAX_TOKENS, CaptionTokens
+from spatial_trainers.flow_scenes import FlowScenes
+from spatial_trainers.train_vae import PatchBasis, Pictures, as_pixels
+
+
+@dataclass(frozen=True)
+class FlowBatch:
+    """One step's tensors; B scenes, L tokens, T mentions.
+
+    Attributes:
+        latents: float32 `[B, 16, 16, 16]`.
+        t5: int64 `[B, L]`; clip: int64 `[B, L']`, cut after the last end token.
+        mention_at: int64 `[T, 2]`, row and token.
+        mention_box: float32 `[T, 4]`, centre and size in units of the picture.
+        mention_kind, mention_color: int64 `[T]`; -1 for the colour of furniture, which no caption gives.
+        kinds, colors: int64 `[B, 16, 16]`, what lies in each latent; 0 is background.
+        weights: float32 `[B, 1, 16, 16]`, of the loss; things count more than walls.
+    """
+
+    latents: Tensor
+    t5: Tensor
+    clip: Tensor
+    mention_at: Tensor
+    mention_box: Tensor
+    mention_kind: Tensor
+    mention_color: Tensor
+    kinds: Tensor
+    colors: Tensor
+    weights: Tensor
+
+
+def encode_pictures(basis: PatchBasis, pictures: Pictures) -> Tensor:
+    """Return the latents of all pictures, float16 `[N, 16, 16, 16]`."""
+    parts = np.array_split(pictures, max(1, len(pictures) // 256))
+    return torch.cat([basis.encode(as_pixels(part)).half() for part in parts])
+
+
+class FlowBatches:
+    """The batches of one split; each depends on the seed and its step alone."""
+
+    def __init__(
+        self, scenes: FlowScenes, basis: PatchBasis, tokens: CaptionTokens, *, pad_id: int, empty: Tensor
+    ):
+        """Hold the data.
+
+        Args:
+            scenes: Boxes, kinds and colours.
+            basis: Encodes their pictures.
+            tokens: Of `variants` captions a scene and as many of its mirror image.
+            pad_id: Of the T5 tokenizer.
+            empty: int64 `[77]`, the CLIP tokens of no caption; the T5 ones are an end token and padding.
+        """
+        self.scenes, self.basis, self.tokens = scenes, basis, tokens
+        self.latents = encode_pictures(basis, scenes.images)
+        self.variants = len(tokens.t5) // (2 * len(scenes))
+        self.pad_id, self.empty = pad_id, empty
+
+    def make(
+        self, rng: np.random.Generator, size: int, *, longest: int, drop: float, padding: int
+    ) -> FlowBatch:
+        """Return a batch of random captions with their pictures.
+
+        Args:
+            rng: Source of randomness.
+            size: Captions.
+            longest: Of so many T5 tokens at most, if there are such.
+            drop: Share of captions left empty.
+            padding: T5 tokens of padding after the longest caption.
+        """
+        short = np.flatnonzero(self.tokens.lengths <= longest)
+        caption = (
+            short[rng.integers(len(short), size=size)]
+            if len(short)
+            else rng.integers(len(self.tokens.lengths), size=size)
+        )
+        return self.read(caption, rng.random(size) < drop, padding=padding)
+
+    def read(
+        self, caption: npt.NDArray[np.int64], dropped: npt.NDArray[np.bool_], *, padding: int
+    ) -> FlowBatch:
+        """Return the batch of the given captions `[B]`, those at True of `dropped` left empty."""
+        s, tokens = self.scenes, self.tokens
+        index, mirror = caption // (2 * self.variants), caption // self.variants % 2 == 1
+        latents = self.latents[torch.from_numpy(index)].float()
+        flip = torch.from_numpy(mirror)[:, None, None, None]
+        latents = torch.where(flip, self.basis.mirror(latents), latents)
+        patches = np.where(mirror[:, None, None], s.patches[index][:, :, ::-1], s.patches[index])
+        boxes = s.boxes[index].copy()
+        boxes[mirror, :, 0], boxes[mirror, :, 2] = 1 - s.boxes[index][mirror, :, 2], 1 - boxes[mirror, :, 0]
+        length = int(tokens.lengths[caption].max()) + padding
+        ids = np.full((len(index), length), self.pad_id, dtype=np.int64)
+        width = min(length, tokens.t5.shape[1])
+        ids[:, :width] = tokens.t5[caption][:, :width]
+        # What comes after the end token changes nothing: CLIP looks back alone.
+        clip = torch.from_numpy(
+            tokens.clip[caption, : int(tokens.clip_lengths[caption].max())].astype(np.int64)
+        )
+        gone = torch.from_numpy(dropped)
+        if dropped.any():
+            ids[dropped] = self.pad_id
+            ids[dropped, 0] = tokens.t5[caption[0], tokens.lengths[caption[0]] - 1]
+            clip[gone] = self.empty[: clip.shape[1]]
+        at = tokens.mention_tokens[caption]
+        row, slot = np.nonzero((at >= 0) & ~dropped[:, None])
+        thing = tokens.mention_objects[caption][row, slot].astype(np.int64)
+        box = boxes[row, thing]
+        scene = np.arange(len(index))[:, None, None]
+        safe = np.maximum(patches.astype(np.int64), 0)
+        known = patches >= 0
+        kinds = np.where(known, s.kinds[index][scene, safe] + 1, 0).astype(np.int64)
+        colors = np.where(known, s.colors[index][scene, safe] + 1, 0).astype(np.int64)
+        return FlowBatch(
+            latents=latents,
+            t5=torch.from_numpy(ids),
+            clip=clip,
+            mention_at=torch.from_numpy(np.stack([row, at[row, slot].astype(np.int64)], axis=1)),
+            mention_box=torch.from_numpy(
+                np.concatenate([(box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]], axis=1)
+            ),
+            mention_kind=torch.from_numpy(s.kinds[index][row, thing].astype(np.int64)),
+            mention_color=torch.from_numpy(
+                np.where(s.is_thing[index][row, thing], s.colors[index][row, thing], -1).astype(np.int64)
+            ),
+            kinds=torch.from_numpy(kinds),
+            colors=torch.from_numpy(colors),
+            weights=torch.from_numpy(self._weights(index, patches)),
+        )
+
+    def _weights(
+        self, index: npt.NDArray[np.int64], patches: npt.NDArray[np.int8]
+    ) -> npt.NDArray[np.float32]:
+        """Return loss weights whose mean is 1: named things count more than the room, small ones most."""
+        weights = np.ones(patches.shape, dtype=np.float32)
+        for row, scene in enumerate(index.tolist()):
+            for thing in np.flatnonzero(self.scenes.is_thing[scene]).tolist():
+                cells = patches[row] == thing
+                area = cells.sum()
+                if area:
+                    weights[row, cells] = 1 + 3 * min(1.0, (12 / area) ** 0.5)
+        weights /= weights.mean((1, 2), keepdims=True)
+        return weights[:, None]
+
+
+def training_batches(
+    batches: FlowBatches, *, seed: int, first: int, steps: int, size: int, text_size: int, text_steps: int
+) -> Iterator[FlowBatch]:
+    """Return the batches of the steps from `first` on.
+
+    Three quarters of them hold short captions only, whatever is longer costs its length for the whole batch.
+    FLUX's text is padded and not masked, and callers choose the length: so the padding varies, up to the 512
+    tokens of `FluxPipeline`'s default in a few (smaller) batches.
+    """
+    for step in range(first, steps):
+        rng = np.random.default_rng([seed, step])
+        longest = int(rng.choice((24, MAX_TOKENS), p=(0.75, 0.25)))
+        if step < text_steps:
+            yield batches.make(rng, text_size, longest=longest, drop=0.0, padding=int(rng.choice((0, 8))))
+            continue
+        padding = int(rng.choice((0, 8, 24, 40, 104, 448), p=(0.48, 0.3, 0.12, 0.06, 0.03, 0.01)))
+        count = size if padding < 100 else max(1, size // 4)
+        yield batches.make(rng, count, longest=longest, drop=0.1, padding=padding)

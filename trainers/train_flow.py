@@ -1,0 +1,458 @@
+"""Train the starter flow model: FLUX in small, with its text encoders, on procedural scenes.
+
+Three phases. First the text encoder alone learns from captions where each named thing will be, on average,
+and what it is: that is what a layout must be computed from. Then text encoders and transformer learn
+rectified flow together; heads on the way, dropped in the end, keep asking the text for places and the tokens
+of the picture for what they show. Last, the guidance input becomes real: the target moves along the
+difference that a caption makes to the averaged weights' own prediction (model guidance, arXiv 2502.12154).
+
+Differs from public pretraining in the dense targets, which on a CPU teach more for a step.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny, FluxPipeline
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from tqdm import tqdm
+from transformers import CLIPTokenizer, T5Tokenizer
+
+from spatial_core.atomic_files import write_text
+from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
+from spatial_core.scenes.renderer import RENDERER_VERSION
+from spatial_trainers.checkpoint import (
+    TrainingState,
+    load_state,
+    optimizer_entries,
+    restore_optimizer,
+    save_state,
+)
+from spatial_trainers.flow_batches import FlowBatch, FlowBatches, training_batches
+from spatial_trainers.flow_captions import CaptionSettings, captions, tokenize_captions
+from spatial_trainers.flow_model import (
+    SHIFT,
+    FlowModelSettings,
+    clip_tokenizer,
+    make_pipeline,
+    new_text_encoders,
+    new_transformer,
+    save_pipeline,
+    t5_tokenizer,
+)
+from spatial_trainers.flow_scenes import FlowScenes, SceneSettings, build_scenes
+from spatial_trainers.flow_sheet import save_sheet
+from spatial_trainers.plain_attention import PlainAttention
+from spatial_trainers.train_vae import VaeSettings, fit_basis, new_vae, train_decoder
+
+STATE_FILE = "state.safetensors"
+GUIDANCE = (1.0, 5.0)
+"""What the guidance input may be; g acts as classifier-free guidance of strength (1 + g) / 2."""
+_DECODED = 4096
+"""Pictures that the decoder learns from."""
+_TAP = 1
+"""Single block before which the picture's tokens are asked what they show."""
+
+
+@dataclass(frozen=True)
+class FlowTraining:
+    """How the flow model is trained.
+
+    Attributes:
+        text_steps: Steps of the text encoder alone.
+        steps: All steps. A run may be resumed with more or fewer, another `guide_from` or `cooldown`.
+        guide_from: Step from which the guidance input is trained.
+        batch_size, text_batch_size: Scenes a step; captions a step of the first phase.
+        lr: Peak rate of Muon (matrices) and AdamW (all else).
+        warmup: Steps of linear growth, at the start and where the transformer sets in.
+        cooldown: Share of the steps over which the rate falls to a twentieth at the end.
+        weight_decay: On matrices.
+        uniform: Share of noise levels drawn evenly; the others are logit-normal, shifted as the schedule is.
+        place_weight, see_weight: Of the dense losses at the text and at the picture.
+        ema: Decay of the averaged weights, which are what is saved.
+        save_every, sheet_every: Steps between states; between sample sheets.
+    """
+
+    text_steps: int = 300
+    steps: int = 2600
+    guide_from: int = 2250
+    batch_size: int = 48
+    text_batch_size: int = 192
+    lr: float = 2e-3
+    warmup: int = 60
+    cooldown: float = 0.35
+    weight_decay: float = 0.02
+    uniform: float = 0.25
+    place_weight: float = 0.5
+    see_weight: float = 0.15
+    ema: float = 0.995
+    save_every: int = 100
+    sheet_every: int = 300
+
+
+@dataclass(frozen=True)
+class FlowRecipe:
+    """Everything `spatial train-starter` does.
+
+    Attributes:
+        output: Folder of states, metrics, sheets and, at the end, `flow/`.
+        seed: Of weights and data order.
+        processes: That render; the scenes do not depend on it.
+    """
+
+    output: str
+    scenes: SceneSettings
+    vae: VaeSettings = field(default_factory=VaeSettings)
+    captions: CaptionSettings = field(default_factory=CaptionSettings)
+    model: FlowModelSettings = field(default_factory=FlowModelSettings)
+    training: FlowTraining = field(default_factory=FlowTraining)
+    seed: int = 0
+    processes: int = 1
+
+
+class DenseHeads(nn.Module):
+    """Readouts used in training alone: what and where from the text, what from the picture's tokens."""
+
+    def __init__(self, text_width: int, width: int):
+        super().__init__()
+        kinds, colors = len(OBJECT_KINDS), len(COLORS)
+        self.sizes = (4, kinds, colors)
+        self.mention = nn.Sequential(
+            nn.Linear(text_width, width), nn.GELU(), nn.Linear(width, sum(self.sizes))
+        )
+        # Four latents a token.
+        self.seen = nn.Linear(width, 4 * (kinds + 1 + colors + 1))
+        self.seen_sizes = (kinds + 1, colors + 1)
+
+
+def pack_latents(latents: Tensor) -> Tensor:
+    """Return `[B, 64, 64]` tokens of `[B, 16, 16, 16]` latents, as FLUX packs them."""
+    b, c, h, w = latents.shape
+    return latents.view(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, h * w // 4, c * 4)
+
+
+def token_ids(side: int = 8) -> Tensor:
+    """Return the places of the picture's tokens `[side^2, 3]` for the rotary embedding."""
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    return torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).view(-1, 3).float()
+
+
+def draw_sigmas(count: int, generator: torch.Generator, *, uniform: float) -> Tensor:
+    """Return noise levels `[count]` in (0, 1): logit-normal, shifted like the schedule, or even."""
+    share = torch.randn(count, generator=generator).sigmoid()
+    shift = float(np.exp(SHIFT))
+    shifted = shift * share / (1 + (shift - 1) * share)
+    even = torch.rand(count, generator=generator)
+    return torch.where(torch.rand(count, generator=generator) < uniform, even, shifted).clamp(1e-3, 1 - 1e-3)
+
+
+class FlowTrainer:
+    """Models, heads, optimizers and averages, and one step of them."""
+
+    def __init__(self, recipe: FlowRecipe, tokenizer: CLIPTokenizer, tokenizer_2: T5Tokenizer):
+        self.recipe, self.settings = recipe, recipe.training
+        self.tokenizer, self.tokenizer_2 = tokenizer, tokenizer_2
+        torch.manual_seed(recipe.seed)
+        self.clip, self.t5 = new_text_encoders(recipe.model, tokenizer, tokenizer_2)
+        self.transformer: Any = new_transformer(recipe.model)
+        width = self.transformer.inner_dim
+        self.heads = DenseHeads(recipe.model.text_width, width)
+        self.parts = nn.ModuleDict({"transformer": self.transformer, "clip": self.clip, "t5": self.t5})
+        self._tap: dict[str, Tensor] = {}
+        self.transformer.time_text_embed.register_forward_pre_hook(self._exact_time)
+        self.transformer.single_transformer_blocks[_TAP].register_forward_pre_hook(
+            self._keep, with_kwargs=True
+        )
+        self.ids = token_ids()
+        matrices: list[nn.Parameter] = []
+        others = list(self.heads.parameters())
+        for name, parameter in self.parts.named_parameters():
+            inside = any(key in name for key in ("transformer_blocks.", ".layers.", ".block."))
+            plain = ".norm" not in name and "relative_attention_bias" not in name
+            (matrices if parameter.ndim == 2 and inside and plain else others).append(parameter)
+        lr, decay = self.settings.lr, self.settings.weight_decay
+        # With this scaling of Muon's step (Moonlight, arXiv 2502.16982) one rate serves both optimizers.
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
+        ]
+        self.names = {p: f"parts.{n}" for n, p in self.parts.named_parameters()}
+        self.names |= {p: f"heads.{n}" for n, p in self.heads.named_parameters()}
+        self.average = {n: p.detach().clone() for n, p in self.parts.named_parameters()}
+
+    def _keep(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
+        self._tap["tokens"] = kwargs["hidden_states"]
+
+    def _exact_time(self, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        # Under autocast the transformer would round time and guidance to bfloat16.
+        if "sigmas" in self._tap:
+            return self._tap["sigmas"] * 1000, self._tap["guidance"] * 1000, args[2]
+        return None
+
+    def encode(self, t5: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the text `[B, L, D]` and its pooled form `[B, E]`, as the pipeline makes them."""
+        # No masks: FLUX has none.
+        text = self.t5(input_ids=t5).last_hidden_state.float()
+        return text, self.clip(input_ids=clip).pooler_output.float()
+
+    def predict(
+        self, noisy: Tensor, sigmas: Tensor, guidance: Tensor, text: Tensor, pooled: Tensor
+    ) -> Tensor:
+        """Return the velocity `[B, 64, 64]` of packed noisy latents."""
+        self._tap |= {"sigmas": sigmas, "guidance": guidance}
+        velocity = self.transformer(
+            hidden_states=noisy,
+            encoder_hidden_states=text,
+            pooled_projections=pooled,
+            timestep=sigmas,
+            img_ids=self.ids,
+            txt_ids=torch.zeros(text.shape[1], 3),
+            guidance=guidance,
+            return_dict=False,
+        )[0]
+        del self._tap["sigmas"], self._tap["guidance"]
+        return velocity.float()
+
+    def text_losses(self, batch: FlowBatch, text: Tensor) -> dict[str, Tensor]:
+        """Return how well the text's tokens tell what each mention is and where it will be."""
+        states = text[batch.mention_at[:, 0], batch.mention_at[:, 1]]
+        box, kind, color = self.heads.mention(states).split(self.heads.sizes, dim=-1)
+        return {
+            "place": 8 * F.smooth_l1_loss(box, batch.mention_box, beta=0.1),
+            "kind": F.cross_entropy(kind, batch.mention_kind),
+            "color": F.cross_entropy(color, batch.mention_color, ignore_index=-1),
+        }
+
+    def seen_loss(self, batch: FlowBatch) -> Tensor:
+        """Return how well the picture's tokens tell what they show, noisy as they are."""
+        b = len(batch.kinds)
+        logits = self.heads.seen(self._tap["tokens"].float()).view(b * 64 * 4, -1)
+        kind, color = logits.split(self.heads.seen_sizes, dim=-1)
+
+        def packed(labels: Tensor) -> Tensor:
+            return labels.view(b, 8, 2, 8, 2).permute(0, 1, 3, 2, 4).reshape(-1)
+
+        weights = packed(batch.weights[:, 0])
+        losses = F.cross_entropy(kind, packed(batch.kinds), reduction="none")
+        losses = losses + F.cross_entropy(color, packed(batch.colors), reduction="none")
+        return (losses * weights).mean()
+
+    def losses(self, batch: FlowBatch, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of step number `step` and its parts."""
+        s = self.settings
+        generator = torch.Generator().manual_seed(self.recipe.seed * 10**8 + step)
+        with torch.autocast("cpu", torch.bfloat16), PlainAttention():
+            text, pooled = self.encode(batch.t5, batch.clip)
+        parts = self.text_losses(batch, text)
+        loss = parts["place"] + 0.25 * (parts["kind"] + parts["color"])
+        if step >= s.text_steps:
+            clean = pack_latents(batch.latents)
+            count = len(clean)
+            sigmas = draw_sigmas(count, generator, uniform=s.uniform)
+            noise = torch.randn(clean.shape, generator=generator)
+            low, high = GUIDANCE
+            guidance = low + (high - low) * torch.rand(count, generator=generator)
+            noisy = torch.lerp(clean, noise, sigmas[:, None, None])
+            target = noise - clean
+            with torch.autocast("cpu", torch.bfloat16), PlainAttention():
+                if step >= s.guide_from:
+                    target = target + self._push(batch, noisy, sigmas, guidance)
+                velocity = self.predict(noisy, sigmas, guidance, text, pooled)
+            weights = pack_latents(batch.weights.expand(-1, batch.latents.shape[1], -1, -1))
+            parts["flow"] = (weights * (velocity - target).square()).mean()
+            parts["seen"] = self.seen_loss(batch)
+            loss = s.place_weight * loss + parts["flow"] + s.see_weight * parts["seen"]
+        return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+    @torch.no_grad()
+    def _push(self, batch: FlowBatch, noisy: Tensor, sigmas: Tensor, guidance: Tensor) -> Tensor:
+        """Return what guidance adds to the target: (g - 1) / 2 times what the caption makes of it."""
+        no_t5 = torch.full_like(batch.t5, self.tokenizer_2.pad_token_id)  # pyright: ignore
+        no_t5[:, 0] = self.tokenizer_2.eos_token_id
+        no_clip = self.empty_clip()[: batch.clip.shape[1]].expand_as(batch.clip)
+        lowest = torch.full_like(guidance, GUIDANCE[0])
+        with self.averaged():
+            text, pooled = self.encode(torch.cat([batch.t5, no_t5]), torch.cat([batch.clip, no_clip]))
+            both = self.predict(noisy.repeat(2, 1, 1), sigmas.repeat(2), lowest.repeat(2), text, pooled)
+        told, untold = both.chunk(2)
+        return (guidance[:, None, None] - 1) / 2 * (told - untold)
+
+    def empty_clip(self) -> Tensor:
+        """Return the CLIP tokens of no caption, `[77]`."""
+        ids = self.tokenizer("", padding="max_length", max_length=self.tokenizer.model_max_length)[
+            "input_ids"
+        ]
+        return torch.tensor(ids)
+
+    def averaged(self) -> _Swapped:
+        """Within this context the models have the averaged weights."""
+        return _Swapped(self)
+
+    def step(self, batch: FlowBatch, step: int) -> dict[str, float]:
+        """Take optimizer step number `step`, counted from 0."""
+        s = self.settings
+        loss, log = self.losses(batch, step)
+        loss.backward()
+        trained = [p for p in self.names if p.grad is not None]
+        log["norm"] = float(nn.utils.clip_grad_norm_(trained, 1.0))
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = s.lr * rate_at(step, s)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for name, parameter in self.parts.named_parameters():
+                # The average must not remember the first weights for long.
+                self.average[name].lerp_(parameter, max(1 - s.ema, 1 / (step + 10)))
+        return log
+
+    def save(self, path: Path, step: int) -> None:
+        """Write everything that a resumed run needs."""
+        entries = [optimizer_entries(optimizer, self.names) for optimizer in self.optimizers]
+        weights = {name: parameter.detach() for parameter, name in self.names.items()}
+        facts = {"settings": _comparable(self.recipe)}
+        save_state(path, TrainingState(step, weights, self.average, entries[0] | entries[1], facts))
+
+    def load(self, path: Path) -> int:
+        """Go on from `save`; returns the number of steps taken.
+
+        Raises:
+            ValueError: If the state was made with other settings.
+        """
+        state = load_state(path)
+        here = _comparable(self.recipe)
+        other = {k: v for k, v in state.facts["settings"].items() if here[k] != v}
+        if other:
+            raise ValueError(
+                f"{path} was made with other settings ({other}). Use those, or another output folder."
+            )
+        with torch.no_grad():
+            for parameter, name in self.names.items():
+                parameter.copy_(state.weights[name])
+            for name, value in state.average.items():
+                self.average[name].copy_(value)
+        for optimizer in self.optimizers:
+            restore_optimizer(optimizer, self.names, state.optimizer)
+        return state.step
+
+    def pipeline(self, vae: AutoencoderTiny) -> FluxPipeline:
+        """Return the live models as a pipeline; enter `averaged` for the weights that are saved."""
+        return make_pipeline(self.transformer, vae, self.clip, self.t5, self.tokenizer, self.tokenizer_2)
+
+
+class _Swapped:
+    """Puts the averaged weights in, and the live ones back."""
+
+    def __init__(self, trainer: FlowTrainer):
+        self.trainer = trainer
+
+    def __enter__(self) -> None:
+        self._swap()
+
+    def __exit__(self, *_: object) -> None:
+        self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, parameter in self.trainer.parts.named_parameters():
+            parameter.data, self.trainer.average[name] = self.trainer.average[name], parameter.data
+
+
+def _content(recipe: FlowRecipe) -> dict[str, Any]:
+    """Return what the result depends on: all but places."""
+    table = json.loads(json.dumps(asdict(recipe)))
+    del table["scenes"]["cache"], table["output"], table["processes"]
+    return table
+
+
+def _comparable(recipe: FlowRecipe) -> dict[str, Any]:
+    """Return what a state must agree about; how long to go on, a run may still decide."""
+    table = _content(recipe)
+    for key in ("steps", "guide_from", "cooldown", "save_every", "sheet_every"):
+        del table["training"][key]
+    return table
+
+
+def rate_at(step: int, settings: FlowTraining) -> float:
+    """Return the share of the peak rate: a warm-up of each phase, plateau, then a fall to a twentieth."""
+    s = settings
+    start = s.text_steps if step >= s.text_steps else 0
+    fall = (s.steps - step) / (s.steps * s.cooldown)
+    return min(1.0, (step - start + 1) / s.warmup, max(0.05, fall))
+
+
+def run(recipe: FlowRecipe) -> dict[str, Any]:
+    """Render what is missing, train the flow model, then the decoder, and save the pipeline.
+
+    The same recipe again goes on from the output folder's states.
+
+    Returns:
+        What is also written beside the weights: recipe, data hashes, machine.
+    """
+    out = Path(recipe.output)
+    out.mkdir(parents=True, exist_ok=True)
+    s = recipe.training
+    build_scenes(recipe.scenes, processes=recipe.processes)
+    scenes = FlowScenes(recipe.scenes, "train")
+    basis = fit_basis(scenes.images)
+    told = [caption for group in captions(scenes, recipe.captions) for caption in group]
+    texts = [caption.text for caption in told]
+    tokenizer, tokenizer_2 = clip_tokenizer(texts), t5_tokenizer(texts)
+    trainer = FlowTrainer(recipe, tokenizer, tokenizer_2)
+    tokens = tokenize_captions(told, tokenizer, tokenizer_2)
+    batches = FlowBatches(
+        scenes,
+        basis,
+        tokens,
+        pad_id=int(tokenizer_2.pad_token_id),
+        empty=trainer.empty_clip(),  # pyright: ignore
+    )
+    state = out / STATE_FILE
+    first = trainer.load(state) if state.is_file() else 0
+    stream = training_batches(
+        batches,
+        seed=recipe.seed,
+        first=first,
+        steps=s.steps,
+        size=s.batch_size,
+        text_size=s.text_batch_size,
+        text_steps=s.text_steps,
+    )
+    begin = time.monotonic()
+    bar = tqdm(stream, initial=first, total=s.steps, desc="flow")
+    sums: dict[str, float] = {}
+    with (out / "metrics.jsonl").open("a", encoding="utf-8") as log:
+        for done, batch in enumerate(bar, start=first + 1):
+            for name, value in trainer.step(batch, done - 1).items():
+                sums[name] = sums.get(name, 0.0) + value / 20
+            if done % 20 == 0:
+                line = {k: round(v, 5) for k, v in sums.items()}
+                line |= {"step": done, "seconds": round(time.monotonic() - begin, 1)}
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                sums = {}
+            if done % s.save_every == 0 or done == s.steps:
+                trainer.save(state, done)
+            if (done > s.text_steps and done % s.sheet_every == 0) or done == s.steps:
+                with trainer.averaged():
+                    save_sheet(trainer.pipeline(new_vae(basis)), out / f"sheet-{done:06d}.png", basis)
+    vae = train_decoder(recipe.vae, basis, scenes.images[:_DECODED], out)
+    facts: dict[str, Any] = {
+        "recipe": _content(recipe),
+        "renderer": RENDERER_VERSION,
+        "data_sha256": scenes.digest,
+        "captions": len(texts),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}",
+    }
+    with trainer.averaged():
+        save_pipeline(trainer.pipeline(vae), out / "flow")
+    write_text(out / "flow" / "training.json", json.dumps(facts, indent=2) + "\n")
+    return facts
