@@ -7,6 +7,17 @@
 from __future__ import annotations
 
 from spatial_core.pipeline.output import ScoringError, SpatialPipelineOutput
+from spatial_core.pipeline.predict import Condition, Prepared, predict, prepare
+from spatial_core.pipeline.rerank_step import SpatialRerankStep
 from spatial_core.pipeline.spatial_class import SpatialDiffusionPipeline
 
-__all__ = ["ScoringError", "SpatialDiffusionPipeline", "SpatialPipelineOutput"]
+__all__ = [
+    "Condition",
+    "Prepared",
+    "ScoringError",
+    "SpatialDiffusionPipeline",
+    "SpatialPipelineOutput",
+    "SpatialRerankStep",
+    "predict",
+    "prepare",
+]

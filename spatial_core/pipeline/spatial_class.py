@@ -251,6 +251,13 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
             if hasattr(component, "_reset_stateful_cache"):
                 component._reset_stateful_cache()
 
+    def enable_group_offload(
+        self, *args: Any, exclude_modules: str | list[str] | None = None, **kwargs: Any
+    ) -> None:
+        """As in diffusers; the scorer stays whole on the device."""
+        named = [exclude_modules] if isinstance(exclude_modules, str) else exclude_modules or []
+        super().enable_group_offload(*args, exclude_modules=[*named, COMPONENT], **kwargs)
+
     @classmethod
     def load_config(
         cls, pretrained_model_name_or_path: str | os.PathLike[str], *args: Any, **kwargs: Any
@@ -318,6 +325,8 @@ def spatial_class(base: type[Any]) -> type[SpatialDiffusionPipeline]:
         "base_class": base,
         "model_cpu_offload_seq": sequence and f"{sequence}->{COMPONENT}",
         "_optional_components": [*base._optional_components, COMPONENT],
+        # A scorer asks where its weights are, which has no answer while they are moved layer by layer.
+        "_exclude_from_cpu_offload": [*base._exclude_from_cpu_offload, COMPONENT],
     }
     made = type(name, (SpatialDiffusionPipeline, base), members)
     # Pickling finds a class by its name in its module.
