@@ -24,6 +24,7 @@ _CORE = {
     "score": "spatial_core.commands.score",
     "rank": "spatial_core.commands.rank",
     "explain": "spatial_core.commands.explain",
+    "generate": "spatial_core.commands.generate",
     "parse": "spatial_core.commands.parse",
     "perturb": "spatial_core.commands.perturb",
     "scenes": "spatial_core.commands.scenes",

@@ -135,7 +135,7 @@ def load_scorer(args: argparse.Namespace) -> SpatialScorer:
     scorer = SpatialScorer.from_pretrained(
         args.model,
         scorer=args.scorer,
-        device=_device(args.device),
+        device=choose_device(args.device),
         dtype=getattr(torch, args.dtype) if args.dtype else None,
         **({"depth": args.depth} if args.depth else {}),
     )
@@ -208,7 +208,7 @@ def _judge_batch(
         )
 
 
-def _device(name: str | None) -> torch.device:
+def choose_device(name: str | None) -> torch.device:
     """Return the device called `name`, or the best there is.
 
     Raises:

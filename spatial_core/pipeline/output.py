@@ -36,7 +36,7 @@ class SpatialPipelineOutput(BaseOutput):
         denoiser_evaluations: What the search cost: denoising steps of single images (guidance is not counted
             twice; a step of a draft counts for the share of blocks that it computed).
         relations: A report on each relation for each image; None unless `explain=True`.
-        all_relations: The same of every candidate; empty lists for those that were pruned.
+        all_relations: The same of every candidate, of the last preview where it was pruned.
         all_images: Every candidate's last picture, a preview where it was pruned, as PIL images; None unless
             `return_all_images=True`.
         nsfw_content_detected: What the base's safety checker said of each image, if it has one.

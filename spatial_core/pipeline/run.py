@@ -114,14 +114,13 @@ class Run:
         drawn = search.run(candidates)
         return search.best(drawn, self.kept), len(drawn), brush.evaluations
 
-    def _score(self, batch: Sequence[Candidate], final: bool) -> None:
+    def _score(self, batch: Sequence[Candidate]) -> None:
         scorer = self.pipeline.scorer
         if scorer is None:
             return
         prompt = self.prompts[batch[0].prompt_index]
-        explain = final and self.settings.explain
         try:
-            scores = scorer([candidate.image for candidate in batch], prompt, explain=explain)
+            scores = scorer([candidate.image for candidate in batch], prompt, explain=self.settings.explain)
         except torch.OutOfMemoryError as error:
             if len(batch) > 1:
                 raise

@@ -12,8 +12,8 @@ from spatial_core.pipeline.request import Settings
 from spatial_core.pipeline.schedule import Part
 from spatial_core.pipeline.stopping import chance_next_is_better, std_weight
 
-Score = Callable[[Sequence[Candidate], bool], None]
-"""Scores candidates in place; the flag says whether their pictures are final."""
+Score = Callable[[Sequence[Candidate]], None]
+"""Scores candidates in place."""
 
 Progress = Callable[[int], None]
 """Is told how many candidates are done."""
@@ -77,7 +77,7 @@ class Search:
             if self.interrupted():
                 self._keep_complete(batch, done)
                 return True
-            self.score(batch, True)
+            self.score(batch)
             done.extend(batch)
             self.progress(len(batch))
             return self._enough(done)
@@ -104,7 +104,7 @@ class Search:
     def _advance(self, alive: Sequence[Candidate], part: Part) -> None:
         def one_batch(batch: list[Candidate]) -> bool:
             self.brush.draw(batch, part)
-            self.score(batch, part.stop == 1.0)
+            self.score(batch)
             return self.interrupted()
 
         self.brush.batches(alive, one_batch)
@@ -114,7 +114,7 @@ class Search:
             self.brush.draw(batch)
             for candidate in batch:
                 candidate.finished = False
-            self.score(batch, False)
+            self.score(batch)
             self.progress(len(batch))
             return self.interrupted()
 
@@ -133,7 +133,7 @@ class Search:
             for candidate in batch:
                 candidate.repaint(candidate.image[:0])
         else:
-            self.score(batch, True)
+            self.score(batch)
 
     def _enough(self, done: Sequence[Candidate]) -> bool:
         values = sorted((self.value(candidate) for candidate in done), reverse=True)

@@ -7,6 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, cast, get_type_hints
@@ -16,6 +17,7 @@ from diffusers.pipelines import auto_pipeline
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from huggingface_hub import snapshot_download
 
+from spatial_core.lora import check_fit, read_lora
 from spatial_core.pipeline.card import complete_card
 from spatial_core.pipeline.components import (
     COMPONENT,
@@ -28,6 +30,10 @@ from spatial_core.pipeline.output import SpatialPipelineOutput
 from spatial_core.pipeline.request import Search, Settings
 from spatial_core.pipeline.run import Run
 from spatial_core.scorers.base import SpatialScorer
+
+STARTER = "starter"
+STARTER_PIXELS = 128
+"""Width and height that the starter draws unless told otherwise; diffusers' FLUX would draw 1024."""
 
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision")
 
@@ -90,9 +96,8 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
             OSError: If the files cannot be had; the message says how to get them.
         """
         source = str(pretrained_model_name_or_path)
-        if source == "starter":
-            source = str(cast("Path", import_module("spatial_core.starter").starter_path("flow")))
-            kwargs.setdefault(COMPONENT, "starter")
+        if source == STARTER:
+            return cls._starter(**kwargs)
         if cls is SpatialDiffusionPipeline:
             hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
             return spatial_class(_text_to_image_class(_class_name(source, hub))).from_pretrained(
@@ -105,6 +110,16 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
         placed: Any = pipeline.hf_device_map
         if pipeline.scorer is not None and isinstance(placed, str):
             pipeline.scorer.to(placed)
+        return pipeline
+
+    @classmethod
+    def _starter(cls, **kwargs: Any) -> SpatialDiffusionPipeline:
+        folder = cast("Path", import_module("spatial_core.starter").starter_path("flow"))
+        kwargs.setdefault(COMPONENT, STARTER)
+        # Stored in half precision, which a CPU does not compute in.
+        dtype = kwargs.pop("dtype", kwargs.pop("torch_dtype", torch.float32))
+        pipeline = cls.from_pretrained(folder, dtype=dtype, **kwargs)
+        pipeline.default_sample_size = STARTER_PIXELS // pipeline.vae_scale_factor
         return pipeline
 
     @classmethod
@@ -133,6 +148,35 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
     def to_base(self) -> DiffusionPipeline:
         """Return the plain pipeline of the base class, which shares this one's components."""
         return _assembled(self.base_class, self, self.components)
+
+    def load_lora(self, path: str | Path, *, strength: float = 1.0) -> None:
+        """Load a LoRA of any form (diffusers, PEFT, kohya, with `.alpha`), after checking that it fits.
+
+        `load_lora_weights` of diffusers is there too; this one reads more forms and refuses what would load
+        only in part. `unload_lora_weights` takes it away.
+
+        Args:
+            path: A safetensors file, or a folder as PEFT or diffusers write it.
+            strength: By what its update is multiplied.
+
+        Raises:
+            ValueError: If the file is no LoRA, or was trained for another base.
+            FileNotFoundError: If there is no such file.
+        """
+        lora = read_lora(path)
+        shapes = {
+            # A layer that has a LoRA already keeps its weight as `base_layer`.
+            f"{component}.{name.removesuffix('.weight').removesuffix('.base_layer')}": weight.shape
+            for component in {key.split(".")[0] for key in lora.layers} & set(self.components)
+            for name, weight in getattr(self, component).named_parameters()
+            if name.endswith(".weight")
+        }
+        fit = check_fit(lora, shapes)
+        if not fit.complete:
+            raise ValueError(f"{path} does not fit this {self.base_class.__name__}: {fit.explain()}")
+        layers = {key: replace(layer, scale=layer.scale * strength) for key, layer in lora.layers.items()}
+        load: Any = self.load_lora_weights
+        load(replace(lora, layers=layers).state_dict())
 
     def set_scorer(self, scorer: SpatialScorer | str | Path | None) -> None:
         """Exchange the scorer; it is put where the pipeline computes.

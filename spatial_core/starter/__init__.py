@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-StarterName = Literal["reward", "backbone", "vqa", "localizer"]
+StarterName = Literal["reward", "backbone", "vqa", "localizer", "flow"]
 
 _FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "reward": ("reward", ("spatial_score.safetensors",)),
     "backbone": ("backbone", ("config.json", "model.safetensors", "tokenizer.json")),
     "localizer": ("localizer", ("config.json", "localizer.safetensors")),
+    "flow": ("flow", ("model_index.json", "transformer/diffusion_pytorch_model.safetensors")),
 }
 
 
@@ -19,7 +20,8 @@ def starter_path(name: StarterName) -> Path:
 
     Args:
         name: "reward" for the folder of the judge file, whose backbone lies beside it; "backbone" or "vqa"
-            for the Hugging Face folder of the small Qwen3-VL; "localizer" for the judge of generators.
+            for the Hugging Face folder of the small Qwen3-VL; "localizer" for the judge of generators;
+            "flow" for the diffusers folder of the text-to-image model.
 
     Raises:
         ValueError: If no such model is bundled.
