@@ -107,6 +107,8 @@ def find_anchor(
             state.table.group(found)
     if not found:
         return None
+    if phrase.pronoun == "it" or phrase.owner == "its":
+        state.referent = (state.sentence, found)
     clause.anchors = found
     head = state.table.head(found[-1])
     return Anchor(found, part=part, end=end, head=head)

@@ -18,6 +18,10 @@ def pronoun_topic(state: Reading, trigger: Trigger, pronoun: str) -> list[int]:
     across = other_side(state, trigger) if pronoun in ("it", "its") else []
     if across and (trigger.place is not None or not clause.head):
         return across
+    if pronoun in ("it", "its") and state.referent[0] == state.sentence and not clause.anchors:
+        known = state.referent[1]
+        if known and not any(e in clause.current or state.table.whole(e) in clause.current for e in known):
+            return known
     if pronoun == "both" and state.relations:
         last = state.relations[-1]
         if last.objects[-1] != PICTURE:
