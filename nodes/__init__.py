@@ -15,6 +15,7 @@ from .prompt_relations import SpatialPromptRelations
 from .relation_check import SpatialRelationCheck
 from .save_image import SpatialSaveImage
 from .score import SpatialScore
+from .score_from_clip import SpatialScoreFromCLIP
 from .score_gate import SpatialScoreGate
 from .score_loader import SpatialScoreLoader
 from .selector import SpatialSelector
@@ -32,6 +33,7 @@ class SpatialExtension(ComfyExtension):
         """Return the nodes, in the order of the menu."""
         return [
             SpatialScoreLoader,
+            SpatialScoreFromCLIP,
             SpatialScore,
             SpatialBestOfN,
             SpatialSelector,

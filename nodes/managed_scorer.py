@@ -38,28 +38,28 @@ class ManagedScorer:
     """What the socket SPATIAL_SCORER carries.
 
     Attributes:
+        scorer: Wherever its weights are at the moment.
         name: Shown on sheets and in reports.
         patcher: ComfyUI's handle on the weights.
     """
 
-    def __init__(self, scorer: SpatialScorer, name: str) -> None:
-        """Hand `scorer`, which lies where it may rest, to ComfyUI.
+    def __init__(self, scorer: SpatialScorer, name: str, *, patcher: ModelPatcher | None = None) -> None:
+        """Hand `scorer` to ComfyUI.
 
         Args:
-            scorer: Loaded on `resting_device()`.
+            scorer: Loaded on `resting_device()`, or one that computes with a model that ComfyUI has loaded.
             name: Shown on sheets and in reports.
+            patcher: Of that model; None for a scorer with weights of its own.
         """
+        self.scorer = scorer.eval()
         self.name = name
-        self.patcher = ModelPatcher(
-            _Shell(scorer.eval()),
+        # Modules of transformers cannot compute with weights that lie elsewhere: all of them or none.
+        self._whole = patcher is None
+        self.patcher = patcher or ModelPatcher(
+            _Shell(scorer),
             load_device=memory.text_encoder_device(),
             offload_device=memory.text_encoder_offload_device(),
         )
-
-    @property
-    def scorer(self) -> SpatialScorer:
-        """The scorer, wherever its weights are at the moment."""
-        return self.patcher.model.scorer
 
     def score(self, images: Sequence[Tensor], prompts: Sequence[str | SceneGraph]) -> ScoredPictures:
         """Score B pictures [1, H, W, C] against as many prompts, with a report on every relation.
@@ -68,11 +68,10 @@ class ManagedScorer:
             ValueError: If a picture cannot be used; the message names what is wrong with it.
             InterruptProcessingException: If the user pressed stop.
         """
-        # Modules of transformers cannot compute with weights that lie elsewhere: all of them or none.
         memory.load_models_gpu(
             [self.patcher],
             memory_required=BYTES_PER_PICTURE * min(AT_ONCE, len(images)),
-            force_full_load=True,
+            force_full_load=self._whole,
         )
         bar = comfy.utils.ProgressBar(len(images))
         parts: list[ScoredPictures] = []

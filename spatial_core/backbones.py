@@ -176,6 +176,11 @@ def _tokenizer(source: str, extra: Mapping[str, Any]) -> Any:
         return PreTrainedTokenizerFast.from_pretrained(source, **extra)
 
 
+def image_statistics(model_type: str) -> dict[str, list[float]]:
+    """Return `image_mean` and `image_std` of a family's public checkpoints: "qwen2_5_vl" or "qwen3_vl"."""
+    return dict(_STATISTICS[model_type])
+
+
 def _read_json(file: Path) -> dict[str, Any]:
     try:
         return json.loads(file.read_text("utf-8"))
@@ -189,7 +194,7 @@ def _processing(config: Any, source: str | Path, revision: str) -> dict[str, Any
     except FileNotFoundError:
         stored = {}
     size: dict[str, int] = stored.get("size") or {}
-    statistics = _STATISTICS[config.model_type]
+    statistics = image_statistics(config.model_type)
     return {
         "image_mean": stored.get("image_mean") or statistics["image_mean"],
         "image_std": stored.get("image_std") or statistics["image_std"],

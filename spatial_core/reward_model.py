@@ -382,6 +382,17 @@ def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
+def judge_parts(
+    file: str | Path,
+) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """Return the configuration's arguments, head, folded adapter and full weights of a judge file.
+
+    For hosts that have the backbone loaded already. Raises what `read_judge` does.
+    """
+    metadata, tensors = read_judge(file)
+    return metadata, _part(tensors, _HEAD), _part(tensors, _ADAPTER), _part(tensors, _WEIGHTS)
+
+
 def read_judge(file: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the arguments of a judge file's `SpatialScoreConfig`, and its tensors.
 

@@ -177,13 +177,16 @@ def forward_packed(
     """Return the language model's last hidden states `[B, L, D]`.
 
     Args:
-        backbone: `Qwen2_5_VLModel` or `Qwen3VLModel` with `attn_implementation` "sdpa" or "eager".
+        backbone: `Qwen2_5_VLModel` or `Qwen3VLModel` with `attn_implementation` "sdpa" or "eager"; or a
+            host's own model of these families with a method `forward_packed` that does the same.
         packed: Rows whose image placeholders match the images, in order.
         pixel_values: As for `encode_images`.
         grid_thw: As for `encode_images`.
         image_of_row: Which image each row shows, where rows share images; each row its own if None.
         kwargs: Handed to the language model.
     """
+    if hasattr(backbone, "forward_packed"):
+        return backbone.forward_packed(packed, pixel_values, grid_thw, image_of_row=image_of_row)
     device = backbone.device
     image_tokens, deepstack = encode_images(backbone, pixel_values.to(device), grid_thw.to(device))
     if image_of_row is not None:

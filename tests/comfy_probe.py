@@ -6,8 +6,10 @@ from pathlib import Path
 
 import comfy.model_management as memory
 import comfy.samplers
+import comfy.sd
 import torch
 from aiohttp import web
+from comfy.text_encoders import qwen3vl, qwen_vl
 from comfy_extras.nodes_custom_sampler import Guider_Basic
 from safetensors.torch import load_file, save_file
 from server import PromptServer
@@ -78,7 +80,45 @@ class Flow:
         return module.load_pipeline(Path(folder))
 
 
+class Seeing:
+    """A CLIP of ComfyUI's own class whose vision tower is smaller than the one it has fixed sizes for."""
+
+    RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP",), "load", "tests"
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802  (the name that ComfyUI calls)
+        return {"required": {"file": ("STRING", {}), "family": ("STRING", {}), "sizes": ("STRING", {})}}
+
+    def load(self, file, family, sizes):
+        text, vision = json.loads(sizes)
+        name = {"qwen2_5_vl": "qwen25_7b", "qwen3_vl": "qwen3vl_8b"}[family]
+        options = {"dtype": torch.float32, f"{name}_model_config": text}
+        tower, full = qwen_vl.Qwen2VLVisionTransformer, qwen3vl.QWEN3VL_VISION["qwen3vl_8b"]
+
+        def small(output_hidden_size, device, dtype, ops, **_):
+            whole = vision.pop("fullatt_block_indexes")
+            built = tower(
+                output_hidden_size=output_hidden_size, device=device, dtype=dtype, ops=ops, **vision
+            )
+            built.fullatt_block_indexes = whole
+            return built
+
+        try:
+            if family == "qwen2_5_vl":
+                qwen_vl.Qwen2VLVisionTransformer = small
+            else:
+                qwen3vl.QWEN3VL_VISION["qwen3vl_8b"] = vision
+            clip = comfy.sd.load_text_encoder_state_dicts(
+                [load_file(file)], clip_type=comfy.sd.CLIPType.QWEN_IMAGE, model_options=options
+            )
+        finally:
+            qwen_vl.Qwen2VLVisionTransformer = tower
+            qwen3vl.QWEN3VL_VISION["qwen3vl_8b"] = full
+        return (clip,)
+
+
 NODE_CLASS_MAPPINGS = {
+    "SpatialTestSeeing": Seeing,
     "SpatialTestBoxes": Boxes,
     "SpatialTestNaN": BrokenLatent,
     "SpatialTestDenoise": Denoise,

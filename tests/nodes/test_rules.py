@@ -29,7 +29,14 @@ IDS = {
     "SpatialSaveImage",
 }
 # The files that load models, memory and LoRA.
-KNOW_COMFY = {"managed_scorer.py", "best_of_n.py", "lora_loader.py", "starter_loader.py"}
+KNOW_COMFY = {
+    "managed_scorer.py",
+    "best_of_n.py",
+    "lora_loader.py",
+    "starter_loader.py",
+    "clip_backbone.py",
+    "score_from_clip.py",
+}
 EVERY_NODE = {"comfy_api", "comfy_execution", "folder_paths", "spatial_core", "torch", "numpy", "PIL"}
 # What ComfyUI has loaded anyway when it comes to custom nodes.
 AT_THE_TOP = EVERY_NODE - {"spatial_core"}
