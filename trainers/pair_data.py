@@ -292,10 +292,12 @@ class Comparison:
     Attributes:
         pair: Where it comes from.
         other_way: Whether the perturbed prompt is judged, for which `rejected` is the better picture.
+        level: Noise level at which both pictures are shown as previews; None for the pictures themselves.
     """
 
     pair: Pair
     other_way: bool
+    level: float | None = None
 
     @property
     def graph(self) -> SceneGraph:
@@ -308,10 +310,19 @@ class Comparison:
         return self.pair.labels[2:] if self.other_way else self.pair.labels[:2]
 
 
-def comparisons(pairs: Sequence[Pair], *, symmetric: bool) -> list[Comparison]:
-    """Return the comparisons of the pairs, both ways of a pair beside each other if `symmetric`."""
+def comparisons(
+    pairs: Sequence[Pair], *, symmetric: bool, levels: Sequence[float | None] | None = None
+) -> list[Comparison]:
+    """Return the comparisons of the pairs, both ways of a pair beside each other if `symmetric`.
+
+    Args:
+        pairs: The pairs.
+        symmetric: Whether both ways are used.
+        levels: Noise level for each pair; the pictures themselves if None.
+    """
     ways = (False, True) if symmetric else (False,)
-    return [Comparison(pair, way) for pair in pairs for way in ways]
+    shown = levels or [None] * len(pairs)
+    return [Comparison(pair, way, level) for pair, level in zip(pairs, shown, strict=True) for way in ways]
 
 
 def step_indices(count: int, *, step: int, size: int, seed: int) -> list[int]:

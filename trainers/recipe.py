@@ -114,6 +114,26 @@ class ScenesRecipe:
 
 
 @dataclass(frozen=True)
+class PreviewsRecipe:
+    """Training comparisons whose pictures are shown as a flow model would show them midway.
+
+    With them a judge learns to prune: to rank candidates that are not finished.
+
+    Attributes:
+        pipeline: Folder or hub id of a FLUX or Stable Diffusion 3 pipeline of diffusers, best the one whose
+            candidates will be judged; "starter" is the bundled one.
+        cache: Folder; previews that lie there are used again.
+        share: Of the training pairs of a step.
+        noise_levels: Sigmas in (0, 1), each as often as the others; those at which pruning will look.
+    """
+
+    pipeline: str
+    cache: str
+    share: float = 0.5
+    noise_levels: tuple[float, ...] = (0.55, 0.7, 0.85)
+
+
+@dataclass(frozen=True)
 class DataRecipe:
     """Where the pairs come from: a manifest, scenes, or both.
 
@@ -122,12 +142,14 @@ class DataRecipe:
         scenes: Pairs from the scenes.
         symmetric: Also use (prompt_rejected, image_rejected, image_chosen), so that looking at the images
             alone is worth exactly nothing.
+        previews: Pictures at noise levels among the training pairs; None for none.
         prefetch: Batches prepared ahead by a thread.
     """
 
     manifest: str = ""
     scenes: ScenesRecipe | None = None
     symmetric: bool = True
+    previews: PreviewsRecipe | None = None
     prefetch: int = 4
 
 
@@ -260,6 +282,14 @@ class RewardRecipe:
             raise ValueError("'model.init_from' needs the backbone it was trained on, not 'random'.")
         if not d.manifest and d.scenes is None:
             raise ValueError("A recipe needs pairs: set 'data.manifest' or fill the table [data.scenes].")
+        if d.previews is not None:
+            levels = d.previews.noise_levels
+            if not 0.0 < d.previews.share <= 1.0:
+                raise ValueError(f"'data.previews.share' must be in (0, 1]; got {d.previews.share}.")
+            if not levels or not all(0.0 < level < 1.0 for level in levels):
+                raise ValueError(
+                    f"'data.previews.noise_levels' must be one or more numbers in (0, 1); got {list(levels)}."
+                )
         if d.scenes is not None:
             s = d.scenes
             if s.train < 1 or s.validation < 1 or s.test < 0:

@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from spatial_core.reward_model import RewardInputs, SpatialRewardModel
-from spatial_trainers.pair_data import Comparison
+from spatial_trainers.pair_data import Comparison, ImageReference
+from spatial_trainers.previews import Previews
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -38,9 +39,10 @@ class ComparisonBatch:
 class Batcher:
     """Makes batches; safe to share between threads."""
 
-    def __init__(self, model: SpatialRewardModel):
-        """Prepare as `model` does; its weights are not used."""
+    def __init__(self, model: SpatialRewardModel, previews: Previews | None = None):
+        """Prepare as `model` does; its weights are not used. Comparisons at a noise level need `previews`."""
         self._model = model
+        self._previews: Any = previews
         # A fast tokenizer may not be used by two threads at once.
         self._lock = threading.Lock()
 
@@ -51,12 +53,19 @@ class Batcher:
             ValueError: If a picture cannot be read or a prompt is too long; names the pair.
         """
         sides = [(c, c.labels[worse], worse) for worse in (0, 1) for c in cases]
-        shown = [c.pair.chosen if c.other_way == bool(worse) else c.pair.rejected for c, _, worse in sides]
-        # Both ways of a pair show the same two pictures: each is read and encoded once.
+        shown = [
+            (
+                c.pair.chosen if c.other_way == bool(worse) else c.pair.rejected,
+                None if c.level is None else (c.graph.text, c.level),
+            )
+            for c, _, worse in sides
+        ]
+        # Both ways of a pair show the same two pictures: each is read and encoded once. Previews
+        # differ: each is of a candidate for the prompt that is judged.
         pictures = list(dict.fromkeys(shown))
         place = {picture: i for i, picture in enumerate(pictures)}
         try:
-            images = [picture.read() for picture in pictures]
+            images = [self._image(*picture) for picture in pictures]
             with self._lock:
                 inputs = self._model.prepare(
                     images, [c.graph for c, _, _ in sides], image_of_row=[place[picture] for picture in shown]
@@ -67,6 +76,10 @@ class Batcher:
         for i, (_, values, _) in enumerate(sides):
             labels[i, : len(values)] = torch.tensor(values)
         return ComparisonBatch(inputs, labels)
+
+    def _image(self, picture: ImageReference, preview: tuple[str, float] | None) -> Tensor:
+        image = picture.read()
+        return image if preview is None else self._previews.show(image, *preview)
 
 
 def prefetched(make: Callable[[S], T], items: Iterable[S], *, depth: int) -> Iterator[T]:

@@ -221,6 +221,10 @@ def markdown(metrics: Mapping[str, Any]) -> str:
     lines += [_line(f"{label} relations", row) for label, row in metrics["by_relations"].items()]
     lines += [_line(tag, row) for tag, row in metrics["by_tag"].items()]
     lines += [
+        _line(f"previews at noise level {level}", row)
+        for level, row in metrics.get("by_noise_level", {}).items()
+    ]
+    lines += [
         "",
         f"Log loss of the probabilities: {metrics['nll']:.3f}.",
         "",

@@ -40,8 +40,17 @@ from spatial_trainers.checkpoint import (
     restore_optimizer,
     save_state,
 )
-from spatial_trainers.pair_data import Comparison, PairSet, chunks, comparisons, read_manifest, step_indices
+from spatial_trainers.pair_data import (
+    Comparison,
+    Pair,
+    PairSet,
+    chunks,
+    comparisons,
+    read_manifest,
+    step_indices,
+)
 from spatial_trainers.plain_attention import PlainAttention
+from spatial_trainers.previews import Previews
 from spatial_trainers.recipe import LossRecipe, OptimizerRecipe, RewardRecipe, as_table
 from spatial_trainers.reward_batches import Batcher, ComparisonBatch, prefetched
 from spatial_trainers.reward_card import write_card
@@ -223,14 +232,20 @@ class RewardTrainer:
         start = check_files(recipe.model)
         previous = self._previous_state()
         self.pairs = load_pairs(recipe, accelerator)
-        if previous is not None and previous.facts["data"] != self.pairs.sha256:
+        self.previews: Previews | None = None
+        self.data_digest = self.pairs.sha256
+        if recipe.data.previews is not None:
+            self.previews = Previews(recipe.data.previews, seed=recipe.seed, device=accelerator.device)
+            self.data_digest = f"{self.data_digest} {self.previews.digest}"
+        if previous is not None and previous.facts["data"] != self.data_digest:
             raise ValueError(
-                f"{self.output / STATE_FILE} was trained on other pairs. Restore them, or change 'output'."
+                f"{self.output / STATE_FILE} was trained on other pairs, or on previews of another pipeline. "
+                "Restore them, or change 'output'."
             )
         self.backbone = self._backbone()
         set_seed(recipe.seed)
         model = build_model(recipe.model, self.backbone, start)
-        self.batcher = Batcher(model)
+        self.batcher = Batcher(model, self.previews)
         self.trained = trained_parameters(model)
         self.names = {parameter: name for name, parameter in self.trained.items()}
         optimizer = torch.optim.AdamW(parameter_groups(self.trained, o), betas=o.betas)
@@ -265,6 +280,8 @@ class RewardTrainer:
         del table["optimizer"]["pairs_per_device"], table["validation"]["pairs_per_device"]
         if table["data"]["scenes"] is not None:
             del table["data"]["scenes"]["cache"], table["data"]["scenes"]["processes"]
+        if table["data"]["previews"] is not None:
+            del table["data"]["previews"]["cache"]
         return table
 
     def _backbone(self) -> str:
@@ -298,7 +315,7 @@ class RewardTrainer:
                 weights=self.trained,
                 average=self.average,
                 optimizer=optimizer_entries(self.optimizer.optimizer, self.names),
-                facts={"recipe": self._fixed_recipe(), "data": self.pairs.sha256, "best": self.best},
+                facts={"recipe": self._fixed_recipe(), "data": self.data_digest, "best": self.best},
             )
             save_state(self.output / STATE_FILE, state)
 
@@ -308,14 +325,17 @@ class RewardTrainer:
         train = self.pairs.splits["train"]
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
 
-        def mine() -> Iterator[list[int]]:
+        def mine() -> Iterator[tuple[int, list[int]]]:
             for step in range(self.step, o.steps):
                 indices = step_indices(len(train), step=step, size=o.pairs_per_step, seed=r.seed)
                 runs = list(chunks(indices, o.pairs_per_device))
-                yield from (list(run) for run in runs[rank::world])
+                yield from ((step, list(run)) for run in runs[rank::world])
 
-        def make(indices: list[int]) -> ComparisonBatch:
-            return self.batcher(comparisons([train[i] for i in indices], symmetric=r.data.symmetric))
+        def make(chosen: tuple[int, list[int]]) -> ComparisonBatch:
+            step, indices = chosen
+            levels = self.previews and [self.previews.level(step, i) for i in indices]
+            pairs = [train[i] for i in indices]
+            return self.batcher(comparisons(pairs, symmetric=r.data.symmetric, levels=levels))
 
         return prefetched(make, mine(), depth=r.data.prefetch)
 
@@ -389,6 +409,10 @@ class RewardTrainer:
             size = r.validation.pairs_per_device * (2 if r.data.symmetric else 1)
             judged = judge(self.model, self.batcher, cases, size=size, accelerator=self.accelerator)
             metrics = measure(cases, judged, temperatures=fit_temperatures(cases, judged))
+            if self.previews:
+                metrics["by_noise_level"] = self._by_noise_level(
+                    self.previews, pairs, self.model, self.batcher
+                )
             score = {
                 "accuracy": metrics["accuracy"]["accuracy"],
                 "verdicts": metrics["verdicts"]["balanced"] or 0.0,
@@ -400,6 +424,20 @@ class RewardTrainer:
                 if self.accelerator.is_main_process:
                     self._save_best()
         return metrics
+
+    def _by_noise_level(
+        self, previews: Previews, pairs: Sequence[Pair], model: nn.Module, batcher: Batcher
+    ) -> dict[str, dict[str, Any]]:
+        """Return the accuracy on previews of at most `validation.pairs` of the pairs, for each level."""
+        r = self.recipe
+        table: dict[str, dict[str, Any]] = {}
+        size = r.validation.pairs_per_device * (2 if r.data.symmetric else 1)
+        pairs = pairs[: r.validation.pairs]
+        for level in previews.recipe.noise_levels:
+            cases = comparisons(pairs, symmetric=r.data.symmetric, levels=[level] * len(pairs))
+            judged = judge(model, batcher, cases, size=size, accelerator=self.accelerator)
+            table[f"{level:g}"] = measure(cases, judged)["accuracy"]
+        return table
 
     def _save_best(self) -> None:
         from safetensors.torch import save_file
@@ -431,7 +469,7 @@ class RewardTrainer:
         weights = {"float32": torch.float32, "bfloat16": torch.bfloat16}[r.model.dtype]
         shipped = SpatialRewardModel.from_pretrained(folder, backbone=self.backbone, dtype=weights)
         shipped.to(accelerator.device)
-        batcher = Batcher(shipped)
+        batcher = Batcher(shipped, self.previews)
         size = r.validation.pairs_per_device * (2 if r.data.symmetric else 1)
         tables: dict[str, Any] = {}
         temperatures = Temperatures()
@@ -443,6 +481,10 @@ class RewardTrainer:
             if split == "validation":
                 temperatures = fit_temperatures(cases, judged)
             tables[split] = measure(cases, judged, temperatures=temperatures)
+            if self.previews:
+                tables[split]["by_noise_level"] = self._by_noise_level(
+                    self.previews, self.pairs.splits[split], shipped, batcher
+                )
         card: dict[str, Any] = {}
         if accelerator.is_main_process:
             plain.config = replace(
@@ -533,6 +575,10 @@ def _headline(metrics: Mapping[str, Any]) -> dict[str, float]:
         "verdicts": metrics["verdicts"]["balanced"],
         "nll": metrics["nll"],
         "calibration_error": metrics["calibration_error"],
+        **{
+            f"accuracy_at_{level}": row["accuracy"]
+            for level, row in metrics.get("by_noise_level", {}).items()
+        },
     }
     return {f"validation/{key}": value for key, value in numbers.items() if value is not None}
 
