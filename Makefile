@@ -4,11 +4,16 @@
 # A torch that $(PYTHON) already has is used. Otherwise TORCH_SPEC is installed: the version that was tested.
 # On Linux without an NVIDIA card the CPU build saves gigabytes:
 #   make demo TORCH_SPEC="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+#   make test-oldest OLDEST_PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_SPEC ?= torch==2.13.0
 PYTEST_ARGS ?=
+
+# The oldest versions that pyproject.toml allows, which Python 3.10 to 3.12 can install.
+OLDEST_VENV ?= .venv-oldest
+OLDEST_PIP_ARGS ?=
 
 DEMO := spatial_core/starter/demo
 DEMO_OUTPUT := demo-output
@@ -39,6 +44,16 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	$(BIN)/pytest --durations=15 $(PYTEST_ARGS)
+
+$(OLDEST_VENV)/.dev: pyproject.toml
+	@test -x $(OLDEST_VENV)/bin/python || $(PYTHON) -m venv $(OLDEST_VENV)
+	sed -n 's/^    "\([a-z]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml > $(OLDEST_VENV)/floors.txt
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --requirement $(OLDEST_VENV)/floors.txt $(OLDEST_PIP_ARGS)
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --constraint $(OLDEST_VENV)/floors.txt --editable ".[train,plots,dev]"
+	@touch $@
+
+test-oldest: $(OLDEST_VENV)/.dev
+	$(OLDEST_VENV)/bin/pytest --durations=15 $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,22 +38,31 @@ CAT_TABLE = SceneGraph(
 
 
 def clip_tokenizer() -> Any:
-    from transformers import CLIPTokenizer
+    from transformers import CLIPTokenizerFast
 
     tokens = ["<pad>", *LETTERS, *(f"{letter}</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(vocab={token: place for place, token in enumerate(tokens)}, merges=[])
+    vocabulary = json.dumps({token: place for place, token in enumerate(tokens)})
+    return from_files(CLIPTokenizerFast, {"vocab.json": vocabulary, "merges.txt": "#version: 0.2\n"})
 
 
 def bert_tokenizer() -> Any:
     """Words and letters, with the special tokens at the places that Grounding DINO expects."""
-    from transformers import BertTokenizer
+    from transformers import BertTokenizerFast
 
     tokens = [f"[unused{k}]" for k in range(1030)]
     placed = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
     words = ["red", "mug", "cat", "wooden", "table", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
     for token, place in [*placed.items(), *((word, 200 + k) for k, word in enumerate(words))]:
         tokens[place] = token
-    return BertTokenizer(vocab={token: place for place, token in enumerate(tokens)})
+    return from_files(BertTokenizerFast, {"vocab.txt": "".join(f"{token}\n" for token in tokens)})
+
+
+def from_files(kind: Any, files: dict[str, str]) -> Any:
+    """A tokenizer from its vocabulary's files: their form is the same for all versions of transformers."""
+    with TemporaryDirectory() as folder:
+        for name, text in files.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        return kind.from_pretrained(folder)
 
 
 def owl(version: str = "owlv2") -> ZeroShotDetector:
