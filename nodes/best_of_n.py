@@ -98,7 +98,6 @@ class SpatialBestOfN(io.ComfyNode):
                 io.Vae.Input("vae", tooltip="Turns candidates into pictures for the judge."),
                 io.String.Input(
                     "prompt",
-                    multiline=True,
                     default="",
                     tooltip="The prompt that the guider was given: what the judge looks for.",
                 ),

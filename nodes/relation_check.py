@@ -43,7 +43,6 @@ class SpatialRelationCheck(io.ComfyNode):
                 ),
                 io.String.Input(
                     "prompt",
-                    multiline=True,
                     default="",
                     tooltip="What the pictures should show. Name things as the detector does: cup, chair, "
                     "dog.",

@@ -37,7 +37,6 @@ class SpatialScore(io.ComfyNode):
                 io.Image.Input("images", tooltip="The pictures to judge: a batch, or a list of any sizes."),
                 io.String.Input(
                     "prompt",
-                    multiline=True,
                     default="",
                     tooltip="What the pictures should show, as you wrote it for the generator. Connect a "
                     "list of prompts to judge each picture against its own.",
