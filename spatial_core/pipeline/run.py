@@ -205,7 +205,7 @@ class Run:
         self._check_stopping()
         if settings.search == "halving":
             _check_stages(settings.stages)
-            check_sliceable(self.pipeline.scheduler, arguments)
+            check_sliceable(self.pipeline.base_class, self.pipeline.scheduler, arguments)
         if settings.search == "cached":
             check_draftable(self.pipeline)
         unreadable = [p for p in self.prompts if scorer is not None and not scorer.can_judge(p)]

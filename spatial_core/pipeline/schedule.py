@@ -23,6 +23,9 @@ Resuming with them is exact up to rounding. Multistep solvers (DPM++ 2M, UniPC, 
 cut, second-order ones (Heun) half a step, ancestral ones and LCM draw fresh noise.
 """
 
+PACKING = ("Flux2Pipeline", "Flux2KleinPipeline")
+"""Bases that pack the latents that they are given, so that they cannot be handed their own to go on from."""
+
 # Arguments of bases that act by the number of the step inside the loop or add noise; their neutral values.
 _STEP_DEPENDENT: dict[str, Any] = {
     "skip_guidance_layers": None,
@@ -61,12 +64,17 @@ class Steps:
     total: int = 0
 
 
-def check_sliceable(scheduler: Any, arguments: dict[str, Any]) -> None:
-    """Check that a run can be cut at any step and go on exactly.
+def check_sliceable(base: type[Any], scheduler: Any, arguments: dict[str, Any]) -> None:
+    """Check that a run of `base` can be cut at any step and go on exactly.
 
     Raises:
-        ValueError: If the scheduler, or an argument of the base, makes it impossible.
+        ValueError: If the base, the scheduler, or an argument of the base makes it impossible.
     """
+    if base.__name__ in PACKING:
+        raise ValueError(
+            f'`search="halving"` cannot go on with a {base.__name__}: it packs the latents that it is given. '
+            'Use `search="best_of_n"`.'
+        )
     name, config = type(scheduler).__name__, scheduler.config
     stochastic = config.get("stochastic_sampling") or config.get("invert_sigmas")
     if name not in SLICEABLE or stochastic:

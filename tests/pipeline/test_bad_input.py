@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, HeunDiscreteScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, Flux2Pipeline, HeunDiscreteScheduler
 from PIL import Image
 from tiny_pipelines import FAMILIES, PROMPT, LeftBrightnessScorer
 
 from spatial_core import SpatialDiffusionPipeline, SpatialScorer
 from spatial_core.pipeline import ScoringError
+from spatial_core.pipeline.schedule import check_sliceable
 
 ARGUMENTS: dict[str, Any] = {**FAMILIES["flux"].inputs, "num_inference_steps": 2}
 
@@ -83,6 +84,11 @@ def test_halving_with_an_inexact_scheduler(scheduler: Any) -> None:
     made.scheduler = DDIMScheduler.from_config(made.scheduler.config)
     with pytest.raises(ValueError, match="`eta=0.5`"):
         made(PROMPT, search="halving", eta=0.5, **arguments)
+
+
+def test_halving_with_a_base_that_packs_latents() -> None:
+    with pytest.raises(ValueError, match="Flux2Pipeline: it packs the latents"):
+        check_sliceable(Flux2Pipeline, DDIMScheduler(), {})
 
 
 def test_halving_with_random_steps(pipeline: Any) -> None:

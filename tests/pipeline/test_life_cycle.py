@@ -98,6 +98,14 @@ def test_from_pipe_and_back(base: Any, pipeline: Any) -> None:
         base.text_encoder_2.to(torch.float32)
 
 
+def test_device_map(pipeline: Any, tmp_path: Path) -> None:
+    pipeline.save_pretrained(tmp_path)
+    loaded = SpatialDiffusionPipeline.from_pretrained(tmp_path, device_map="cpu")
+    assert loaded.hf_device_map == "cpu" and loaded.scorer.device.type == "cpu"
+    loaded.set_progress_bar_config(disable=True)
+    assert len(loaded(PROMPT, num_candidates=2, **ARGUMENTS).images) == 1
+
+
 def test_scorer_by_name(base: Any, tiny_folders: dict[str, Path], tmp_path: Path) -> None:
     made = SpatialDiffusionPipeline.from_pipe(base, scorer=str(tiny_folders["qwen3_vl"]))
     assert isinstance(made.scorer, SpatialScorer)
