@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from spatial_core.language.compare import GraphDifference, compare_graphs
-    from spatial_core.language.parser import Parser, parse_prompt
-    from spatial_core.language.perturb import perturb
-    from spatial_core.language.relations import RELATIONS, RelationType
-    from spatial_core.language.scene_graph import PICTURE, Entity, Relation, SceneGraph
-
-_HOMES = {
-    "RELATIONS": "relations",
-    "RelationType": "relations",
-    "PICTURE": "scene_graph",
-    "SceneGraph": "scene_graph",
-    "Entity": "scene_graph",
-    "Relation": "scene_graph",
-    "Parser": "parser",
-    "parse_prompt": "parser",
-    "compare_graphs": "compare",
-    "GraphDifference": "compare",
-    "perturb": "perturb",
-}
+# Imported here and now: `perturb` is a function and a module, and the first to be imported would hide the
+# other.
+from spatial_core.language.compare import GraphDifference, compare_graphs
+from spatial_core.language.parser import Parser, parse_prompt
+from spatial_core.language.perturb import perturb
+from spatial_core.language.relations import RELATIONS, RelationType
+from spatial_core.language.scene_graph import PICTURE, Entity, Relation, SceneGraph
 
 __all__ = [
     "PICTURE",
@@ -39,14 +23,3 @@ __all__ = [
     "parse_prompt",
     "perturb",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -101,6 +101,8 @@ def find_anchor(
         found = []
         if two and len(topic) == 2:
             state.resolved[run[0]] = topic
+            for entity in topic:
+                state.table.mention(entity, (phrase.start, phrase.end))
         for index in run:
             found.extend(e for e in state.entities(index, topic, clause.current) if e not in found)
         if len(run) > 1:

@@ -236,6 +236,8 @@ class EntityTable:
             if isinstance(owner, NounPhrase)
             else self.pronoun(owner, topic, placed)
         )
+        if isinstance(owner, str) and found and owner == phrase.determiner:
+            self.mention(found[-1], (phrase.start, phrase.start + len(owner)))  # "their" of "their case"
         return found[-1] if found else None
 
     def _recall(self, phrase: NounPhrase) -> list[int]:

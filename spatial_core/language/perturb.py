@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from spatial_core.language import lexicon as lx
 from spatial_core.language.closure import Closure, facts_of, part_sides
 from spatial_core.language.rewording import (
     Replacement,
@@ -294,7 +295,7 @@ def _changes(graph: SceneGraph) -> Iterator[_Change]:
 _SURFACES = frozenset(
     "wall ceiling floor ground grass lawn field road street sidewalk pavement path beach sand water sea "
     "ocean lake river snow sky horizon background backdrop room kitchen window door fence hill mountain "
-    "desert dune branch".split()
+    "desert dune branch roof".split()
 )
 """Things that nothing is put under or beside, and that do not change places with a cup."""
 
@@ -314,6 +315,14 @@ _ATTACHED = re.compile(
     re.IGNORECASE,
 )
 """Verbs after which nothing rests on, under or in a thing."""
+
+_OVERHEAD = frozenset("ceiling beam rafter roof".split())
+"""What hangs from these is above the rest."""
+
+_BUILT_IN = lx.PLACES | frozenset(
+    "door doorway gate chimney fireplace hearth staircase stairs pillar kerb curb".split()
+)
+"""Things that stay where they are; they change places with each other only."""
 
 _CONTAINERS = frozenset(
     "bowl box basket mug cup vase jar bag drawer crate bucket glass pot tray cage bin case suitcase barrel "
@@ -416,6 +425,18 @@ def _plausible(graph: SceneGraph, relation: Relation, target: str) -> bool:
     if anchor.part_of == subject.id or subject.part_of == anchor.id:
         return False
     noun = _noun(anchor)
+    if target in ("on", "under", "inside", "stacked_on") and lx.is_being(noun):
+        return False
+    if target in ("below", "under", "on") and any(
+        r.subject == subject.id
+        and r.relation == "hanging_on"
+        and _noun(graph.entities[r.objects[0]]) in _OVERHEAD
+        for r in graph.relations
+        if r.objects[0] != PICTURE
+    ):
+        return False
+    if relation.trigger is not None and graph.text[: relation.trigger[0]].endswith("half "):
+        return False  # "half hidden by", but not "half in front of"
     if "inside" in (relation.relation, target) and noun not in _CONTAINERS:
         return False
     if {"on", "under", "stacked_on"} & {relation.relation, target} and noun in _FLAT:
@@ -592,8 +613,10 @@ def _may_change_places(graph: SceneGraph, a: Entity, b: Entity) -> bool:
     # "The left lantern" may change places with "the right lantern" only: there is no "left cat".
     if a.name != b.name and (any(placed) or a.part_of != b.part_of):
         return False
-    if {_noun(a), _noun(b)} & _SURFACES:
+    if {_noun(a), _noun(b)} & _SURFACES or (_noun(a) in _BUILT_IN) != (_noun(b) in _BUILT_IN):
         return False
+    if lx.is_being(_noun(a)) != lx.is_being(_noun(b)) and not (_is_bare(graph, a) and _is_bare(graph, b)):
+        return False  # no kerb rides a bicycle
     for role in ("held", "holder"):
         groups: list[set[str]] = []
         for entity in (a, b):
@@ -607,6 +630,16 @@ def _may_change_places(graph: SceneGraph, a: Entity, b: Entity) -> bool:
             )
         # A cup may stand where a lamp stood, not carry the table.
         if groups[0] != groups[1]:
+            return False
+    return True
+
+
+def _is_bare(graph: SceneGraph, entity: Entity) -> bool:
+    """Whether nothing but its place is said of an entity: no verb but "is", nothing that it wears or does."""
+    begins = {r.trigger[0] for r in graph.relations if r.trigger is not None}
+    for _, end in (entity.span, *entity.mentions):
+        rest = graph.text[end:].lstrip()
+        if not re.match(r"(?:is|are|and)\b|[.,;]|$", rest) and len(graph.text) - len(rest) not in begins:
             return False
     return True
 
