@@ -60,7 +60,9 @@ class Previews:
         # Releases before the name `dtype` loaded float32 all the same.
         self._pipeline.to(device, default_dtype(device))
         self._pipeline.set_progress_bar_config(disable=True)
-        self.digest = hashlib.sha256(f"{_fingerprint(Path(folder))} {seed}".encode()).hexdigest()
+        call = {"guidance_scale": recipe.guidance_scale, "max_sequence_length": recipe.max_sequence_length}
+        self._call = {key: value for key, value in call.items() if value is not None}
+        self.digest = hashlib.sha256(f"{_fingerprint(Path(folder))} {seed} {self._call}".encode()).hexdigest()
         # The pipeline is made to tell its denoiser's arguments, which two threads cannot do at once.
         self._lock = threading.Lock()
 
@@ -110,6 +112,7 @@ class Previews:
             num_inference_steps=1,
             generator=torch.Generator().manual_seed(seed),
             output_type="latent",
+            **self._call,
         )
         image = resize(picture[None], height, width).to(vae.device, vae.dtype)
         encoded = vae.encode(2.0 * image - 1.0)

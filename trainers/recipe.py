@@ -125,12 +125,16 @@ class PreviewsRecipe:
         cache: Folder; previews that lie there are used again.
         share: Of the training pairs of a step.
         noise_levels: Sigmas in (0, 1), each as often as the others; those at which pruning will look.
+        guidance_scale, max_sequence_length: As candidates will be drawn; the pipeline's own defaults if left
+            out. Short sequences save most of the time where the model is small.
     """
 
     pipeline: str
     cache: str
     share: float = 0.5
     noise_levels: tuple[float, ...] = (0.55, 0.7, 0.85)
+    guidance_scale: float | None = None
+    max_sequence_length: int | None = None
 
 
 @dataclass(frozen=True)

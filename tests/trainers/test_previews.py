@@ -99,6 +99,8 @@ def test_a_preview_is_made_once_and_depends_on_what_it_must(
         "picture": made.show(1 - picture(), PROMPT, 0.7),
         "seed": previews(folders["flux"], tmp_path, seed=1).show(picture(), PROMPT, 0.7),
         "pipeline": previews(folders["sd3"], tmp_path).show(picture(), PROMPT, 0.7),
+        "guidance": previews(folders["flux"], tmp_path, guidance_scale=9.0).show(picture(), PROMPT, 0.7),
+        "length": previews(folders["flux"], tmp_path, max_sequence_length=8).show(picture(), PROMPT, 0.7),
     }
     assert len(list(tmp_path.rglob("*.png"))) == len(shown)
     for name, image in shown.items():
