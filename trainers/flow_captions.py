@@ -19,7 +19,7 @@ from spatial_core.scenes.captions import Mode, plan_caption, write
 from spatial_core.scenes.closure import FLOOR, WALL, Statement
 from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.scene import Scene
-from spatial_core.scenes.splits import kinds_of, statement_split
+from spatial_core.scenes.splits import Split, kinds_of, statement_split
 from spatial_core.scenes.statements import arrange, choose
 from spatial_trainers.flow_scenes import FlowScenes
 
@@ -74,15 +74,20 @@ class FlowCaption:
 
 
 def caption_pool(
-    scene: Scene, true: Sequence[Statement], *, mirrored: bool, held_out_family: str
+    scene: Scene,
+    true: Sequence[Statement],
+    *,
+    mirrored: bool,
+    held_out_family: str = "",
+    split: Split = "train",
 ) -> list[Statement]:
-    """Return the statements that a training caption may make of a scene or of its mirror image."""
+    """Return the statements that a caption of `split` may make of a scene or of its mirror image."""
     kinds = kinds_of(scene)
     pool: list[Statement] = []
     for statement in true:
         if mirrored:
             statement = replace(statement, relation=_MIRROR.get(statement.relation, statement.relation))
-        if statement.relation != held_out_family and statement_split(kinds, statement) == "train":
+        if statement.relation != held_out_family and statement_split(kinds, statement) == split:
             pool.append(statement)
     return pool
 

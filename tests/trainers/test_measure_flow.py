@@ -1,0 +1,65 @@
+"""Measuring a starter generator: held-out prompts, and what is found of them."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+import pytest
+import torch
+
+from spatial_core.language.parser import parse_prompt
+from spatial_core.localizer import SpatialLocalizer
+from spatial_core.localizer_network import LocalizerConfig
+from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
+from spatial_core.scenes.splits import split_of
+from spatial_trainers.commands import measure_starter
+from spatial_trainers.measure_flow import held_out_prompts, presence
+
+
+def test_prompts_state_test_combinations_only() -> None:
+    prompts = held_out_prompts(24)
+    assert len({p.text for p in prompts}) == 24
+    checked = 0
+    for prompt in prompts:
+        graph = parse_prompt(prompt.text)
+        names = [entity.name for entity in graph.entities]
+        assert 1 <= len(graph.relations) <= 4
+        for relation in graph.relations:
+            if relation.objects == ("picture",):
+                combination = (names[relation.subject], relation.relation, "picture")
+            else:
+                anchors = "+".join(sorted(names[int(o)] for o in relation.objects))
+                combination = (names[relation.subject], relation.relation, anchors)
+            assert split_of(*combination) == "test", prompt.text
+            checked += 1
+    assert checked >= 24
+
+
+def test_every_name_has_its_colour() -> None:
+    for named in (2, 4):
+        for relations in (False, True):
+            for prompt in held_out_prompts(6, named=named, relations=relations):
+                assert len(prompt.names) == named
+                assert all(set(name.split()) & set(COLORS) for name in prompt.names)
+                assert all(name in prompt.text.lower() for name in prompt.names)
+
+
+def test_prompts_are_the_same_every_time() -> None:
+    assert held_out_prompts(5) == held_out_prompts(9)[:5]
+
+
+def test_what_a_localizer_does_not_see_is_absent() -> None:
+    config = LocalizerConfig(tuple(OBJECT_KINDS), tuple(COLORS), tuple(PATTERNS), widths=(8, 8, 8))
+    torch.manual_seed(0)
+    blind = SpatialLocalizer(config, threshold=1.0)
+    prompts = held_out_prompts(3, named=2, relations=False)
+    found = presence(torch.rand(3, 3, 128, 128), prompts, blind)
+    assert found["things"] == 0 and found["whole"] == 0 and found["prompts"] == 3
+    assert 0 < found["high"] < 1
+
+
+def test_no_prompts_is_an_error() -> None:
+    parser = ArgumentParser()
+    measure_starter.add_arguments(parser)
+    with pytest.raises(ValueError, match="at least 1"):
+        measure_starter.run(parser.parse_args(["--prompts", "0"]))
