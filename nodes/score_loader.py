@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from comfy_api.latest import io
@@ -11,7 +12,11 @@ from .managed_scorer import ManagedScorer, best_dtype, resting_device
 from .model_folder import STARTER, listed, locate
 from .sockets import CATEGORY, Scorer
 
+if TYPE_CHECKING:
+    from spatial_core.scorers.base import SpatialScorer
+
 AS_THE_FILE_SAYS = "as the file says"
+FP8 = "fp8"
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
@@ -48,9 +53,10 @@ class SpatialScoreLoader(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "precision",
-                    options=["auto", *PRECISIONS],
+                    options=["auto", *PRECISIONS, FP8],
                     default="auto",
-                    tooltip="How the weights are held. auto: bf16 on a GPU that has it, fp32 on the CPU.",
+                    tooltip="How the weights are held. auto: bf16 on a GPU that has it, fp32 on the CPU. "
+                    "fp8: half the memory of bf16, scores a little off.",
                 ),
                 io.Combo.Input(
                     "backbone",
@@ -81,6 +87,7 @@ class SpatialScoreLoader(io.ComfyNode):
         cls, model: str, kind: str, precision: str, backbone: str = AS_THE_FILE_SAYS
     ) -> io.NodeOutput:
         """Load the scorer to where it rests; it goes to the GPU when it is asked."""
+        from spatial_core.float8 import to_float8
         from spatial_core.scorers.base import SpatialScorer
 
         source: str | Path = "starter" if model == STARTER else locate(model)
@@ -91,4 +98,18 @@ class SpatialScoreLoader(io.ComfyNode):
             dtype=PRECISIONS.get(precision) or best_dtype(),
             **({} if backbone == AS_THE_FILE_SAYS else {"backbone": locate(backbone)}),
         )
+        if precision == FP8:
+            for part in big_parts(scorer):
+                to_float8(part)
         return io.NodeOutput(ManagedScorer(scorer, "the starter" if model == STARTER else model))
+
+
+def big_parts(scorer: SpatialScorer) -> list[torch.nn.Module]:
+    """Return the networks of a scorer that are worth holding in 8 bits.
+
+    A scorer's head and vocabulary are read row by row or in float32, and stay as they are.
+    """
+    model: Any = getattr(scorer, "model", None)
+    if model is None:
+        raise ValueError("A geometric scorer is small and cannot be held in fp8: choose another precision.")
+    return [getattr(model, "backbone", None) or model.model]
