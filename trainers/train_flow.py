@@ -328,8 +328,8 @@ class FlowTrainer:
             ValueError: If the state was made with other settings.
         """
         state = load_state(path)
-        here = _comparable(self.recipe)
-        other = {k: v for k, v in state.facts["settings"].items() if here[k] != v}
+        there: dict[str, Any] = state.facts["settings"]
+        other = {k: there.get(k) for k, v in _comparable(self.recipe).items() if there.get(k) != v}
         if other:
             raise ValueError(
                 f"{path} was made with other settings ({other}). Use those, or another output folder."
@@ -374,8 +374,12 @@ def _content(recipe: FlowRecipe) -> dict[str, Any]:
 
 
 def _comparable(recipe: FlowRecipe) -> dict[str, Any]:
-    """Return what a state must agree about; how long to go on, a run may still decide."""
+    """Return what a state must agree about; how long to go on, a run may still decide.
+
+    The decoder has a state of its own.
+    """
     table = _content(recipe)
+    del table["vae"]
     for key in ("steps", "guide_from", "cooldown", "save_every", "sheet_every"):
         del table["training"][key]
     return table
