@@ -85,7 +85,7 @@ def relation_questions(graph: SceneGraph, relation: Relation, *, viewer: bool = 
         return question(relation_name, name, objects, relation.part, count=count, viewpoint=viewpoint)
 
     asked = [Question(ask(kind.name, anchors), 1)]
-    if kind.inverse is not None and relation.objects[0] != PICTURE:
+    if kind.inverse is not None and relation.objects[0] not in (PICTURE, relation.subject):
         anchor = f"the {relation.part} of {anchors[0]}" if relation.part else anchors[0]
         count = 2 if not relation.part and graph.plural(relation.objects[0]) else 1
         asked.append(Question(question(kind.inverse, anchor, [name], count=count, viewpoint=viewpoint), 1))

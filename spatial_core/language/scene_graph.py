@@ -120,7 +120,14 @@ class SceneGraph:
         return f"the {' '.join(word for word in words if word)}{whole}"
 
     def anchors(self, relation: Relation) -> list[str]:
-        """Return a noun phrase with its determiner for each object of `relation`."""
+        """Return a noun phrase with its determiner for each object of `relation`.
+
+        The things of a group are related to "each other"; "between the two lamps" names the lamps once.
+        """
+        if relation.objects == (relation.subject,):
+            return ["each other"]
+        if len(relation.objects) == 2 and relation.objects[0] == relation.objects[1] != PICTURE:
+            return [self.phrase(relation.objects[0])]
         return ["the picture" if i == PICTURE else self.phrase(i) for i in relation.objects]
 
     def clause(self, relation: Relation) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from labelled_prompts import FIFTH, FRESH, LATER, SEVENTH, SIXTH, THIRD, TUNED
 
 from spatial_core.language.closure import Closure, facts_of
+from spatial_core.language.compare import compare_graphs
 from spatial_core.language.parser import parse_prompt
 from spatial_core.language.perturb import Perturbation, perturb
 from spatial_core.language.rewording import Rewrite, cased_like, reword, takes_object, with_article
@@ -37,6 +39,9 @@ PROMPTS = (
     "A large elephant stands to the left of a wagon. The elephant is larger than the wagon, and an ostrich "
     "is behind the wagon.",
 )
+
+
+LABELLED = (TUNED, FRESH, THIRD, LATER, FIFTH, SIXTH, SEVENTH)
 
 
 def seeded(seed: int = 0) -> np.random.Generator:
@@ -511,3 +516,50 @@ def test_random_worlds_agree_that_edits_are_false_and_possible():
             checked += 1
     # A world for the perturbed prompt exists; a rare one may escape the sample.
     assert possible >= 0.97 * checked
+
+
+# --- ten thousand, for patience ---
+
+
+def trusted(graph: SceneGraph) -> list[int]:
+    """Return relations that are consistent together, none that clashes with a dropped one."""
+    kept: list[int] = []
+    dropped: list[int] = []
+    for i in range(len(graph.relations)):
+        (dropped if Closure.of(graph, [*kept, i]).contradiction else kept).append(i)
+    return [i for i in kept if not any(Closure.of(graph, [i, j]).contradiction for j in dropped)]
+
+
+@pytest.mark.slow
+def test_ten_thousand_edited_prompts_are_false_and_possible():
+    """Real long prompts, short ones and generated graphs; proven anew on the text that came out."""
+    rng, count, kinds, unread = seeded(7), 0, Counter[str](), 0
+    prompts = [text for block in LABELLED for text, _ in block] + list(PROMPTS)
+    graphs = [parse_prompt(text) for text in prompts]
+    consistent = [trusted(graph) for graph in graphs]
+    while count < 10_000:
+        drawn = int(rng.integers(2 * len(graphs)))
+        graph = graphs[drawn] if drawn < len(graphs) else generated(rng)
+        known_from = consistent[drawn] if drawn < len(graphs) else trusted(graph)
+        num_edits = int(rng.integers(1, 4))
+        for perturbation in perturb(graph, num_edits, rng, limit=20):
+            new = perturbation.graph
+            known, then = Closure.of(graph, known_from), Closure.of(new, known_from)
+            assert not known.contradiction and not then.contradiction, perturbation.prompt
+            assert len({edit.relation_index for edit in perturbation.edits}) == num_edits
+            for edit in perturbation.edits:
+                i = edit.relation_index
+                assert known.refutes(facts_of(new)[i]), (perturbation.prompt, edit)
+                assert then.refutes(facts_of(graph)[i]), (perturbation.prompt, edit)
+                assert new.text[slice(*edit.span)] == edit.after
+            changed = (words(graph.text) - words(new.text)).total()
+            changed += (words(new.text) - words(graph.text)).total()
+            assert changed <= 10 * num_edits, perturbation.prompt
+            assert not re.search(r"  |\b(the the|a a|of of|to to)\b", new.text, re.IGNORECASE), new.text
+            if drawn < len(graphs):
+                unread += not compare_graphs(parse_prompt(new.text), graph)
+            kinds.update(edit.kind for edit in perturbation.edits)
+            count += 1
+    assert len(kinds) == 10, kinds
+    # What the parser reads in the new text differs from what it read in the old one.
+    assert unread <= 0.03 * count, unread
