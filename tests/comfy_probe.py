@@ -139,3 +139,9 @@ async def probe(request):
             "loaded": [type(getattr(m, "scorer", m)).__name__ for m in loaded],
         }
     )
+
+
+@PromptServer.instance.routes.post("/spatial_choices")
+async def choices(request):
+    (module,) = (m for name, m in sys.modules.items() if name.endswith(".nodes.model_folder"))
+    return web.json_response(module.choices(await request.json()))
