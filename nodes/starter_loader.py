@@ -19,8 +19,8 @@ from comfy_api.latest import io
 
 from .sockets import CATEGORY
 
-TEXT_LENGTH = 256
-"""T5 tokens that a prompt is padded to, as ComfyUI does for FLUX."""
+TEXT_LENGTH = 64
+"""T5 tokens that a prompt is padded to: most of its training saw so many, and so our pipeline draws."""
 
 
 class _Tokenizers:

@@ -77,7 +77,7 @@ class ComfyServer:
                 command, cwd=os.environ["COMFYUI_PATH"], stdout=log, stderr=subprocess.STDOUT, env=environment
             )
 
-    def wait_until_ready(self, timeout: float = 180.0) -> None:
+    def wait_until_ready(self, timeout: float = 900.0) -> None:
         """Return when the server answers."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,3 +154,17 @@ def test_the_pack_says_which_comfyui_it_needs() -> None:
     floor = re.search(r'requires-comfyui = ">=(\d+)\.(\d+)', pyproject)
     oldest = re.search(r"OLDEST_COMFYUI = \((\d+), (\d+)\)", (ROOT / "__init__.py").read_text("utf-8"))
     assert floor and oldest and floor.groups() == oldest.groups()
+
+
+def test_a_comfyui_that_is_too_old_gets_a_line_not_a_trace(tmp_path: Path) -> None:
+    (tmp_path / "comfy_api").mkdir()
+    (tmp_path / "comfy_api" / "__init__.py").touch()
+    (tmp_path / "comfyui_version.py").write_text('__version__ = "0.18.5"\n', "utf-8")
+    script = (
+        f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"names = runpy.run_path({str(ROOT / '__init__.py')!r})\n"
+        "print(names['NODE_CLASS_MAPPINGS'], 'comfy_entrypoint' in names)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{} False"
+    assert "needs ComfyUI 0.19 or newer; this is 0.18.5" in done.stderr
