@@ -6,10 +6,11 @@ from spatial_core.language import lexicon as lx
 from spatial_core.language.chunks import AND, COMMA, NOUN, RELATIVE, TRIGGER, VERB, WITH, Chunk
 from spatial_core.language.clause_state import Anchor
 from spatial_core.language.noun_phrases import NounPhrase
-from spatial_core.language.patterns import NONE, OPTIONAL, Place, Trigger, join_directions, resolve_picture
+from spatial_core.language.place_meaning import resolve_picture
 from spatial_core.language.pronouns import other_side, pronoun_topic
 from spatial_core.language.reading import Reading
 from spatial_core.language.soundness import NOWHERE, is_concrete
+from spatial_core.language.triggers import NONE, OPTIONAL, Place, Trigger, join_directions
 
 
 def anchor_run(

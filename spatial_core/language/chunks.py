@@ -5,19 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spatial_core.language import lexicon as lx
+from spatial_core.language.idioms import match_idiom
 from spatial_core.language.noun_phrases import NounPhrase, parse_noun_phrase
-from spatial_core.language.patterns import (
-    NON_SPATIAL_IN,
-    NON_SPATIAL_ON,
-    NONE,
-    REQUIRED,
-    TRIGGER_STARTS,
-    VERB_PREPOSITION,
-    Trigger,
-    match_idiom,
-    match_trigger,
-)
+from spatial_core.language.patterns import TRIGGER_STARTS, match_trigger
 from spatial_core.language.tokens import MARK, WORD, Token
+from spatial_core.language.triggers import NONE, REQUIRED, Trigger
+from spatial_core.language.verbs import NON_SPATIAL_IN, NON_SPATIAL_ON, VERB_PREPOSITION
 
 NOUN, VERB, TRIGGER, COMMA, AND, WITH, RELATIVE, BREAK, COLON, END, NOT, THERE, ORDER, WHICH, OTHER = range(
     15

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from spatial_core.language.chunks import Chunk
-from spatial_core.language.patterns import Trigger
+from spatial_core.language.triggers import Trigger
 
 
 @dataclass(slots=True)

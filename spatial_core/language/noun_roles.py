@@ -7,7 +7,6 @@ from spatial_core.language.anchors import find_anchor
 from spatial_core.language.chunks import AND, COLON, COMMA, NOUN, OTHER, TRIGGER, WITH, Chunk
 from spatial_core.language.clause_state import Anchor, Pending
 from spatial_core.language.noun_phrases import NounPhrase
-from spatial_core.language.patterns import DIRECT, REQUIRED, Place, Trigger
 from spatial_core.language.reading import Reading
 from spatial_core.language.statements import (
     chain,
@@ -17,6 +16,8 @@ from spatial_core.language.statements import (
     state_relation,
     subject_start,
 )
+from spatial_core.language.triggers import REQUIRED, Place, Trigger
+from spatial_core.language.verbs import DIRECT
 
 _FORMING = frozenset("form make create build".split())
 _FILLING = frozenset("occupy fill dominate cover".split())

@@ -24,11 +24,12 @@ from spatial_core.language.chunks import (
 )
 from spatial_core.language.clause_state import Anchor, Pending
 from spatial_core.language.noun_phrases import NounPhrase
-from spatial_core.language.patterns import NONE, OPTIONAL, REQUIRED, VERB_PREPOSITION, Trigger
 from spatial_core.language.pronouns import antecedent
 from spatial_core.language.reading import Reading
 from spatial_core.language.soundness import speaks_of_space
 from spatial_core.language.statements import place_subjects
+from spatial_core.language.triggers import NONE, OPTIONAL, REQUIRED, Trigger
+from spatial_core.language.verbs import VERB_PREPOSITION
 
 _WAYS = frozenset(("from", "through", "past"))
 _SEPARATORS = (COMMA, AND, WITH, BREAK, COLON, END, OTHER, ORDER)

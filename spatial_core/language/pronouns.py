@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from spatial_core.language import lexicon as lx
 from spatial_core.language.chunks import COMMA
-from spatial_core.language.patterns import OPPOSITE_SIDES, Trigger, horizontal
+from spatial_core.language.place_meaning import OPPOSITE_SIDES, horizontal
 from spatial_core.language.reading import Reading
 from spatial_core.language.scene_graph import PICTURE
+from spatial_core.language.triggers import Trigger
 
 _LANDMARKS = frozenset("sofa couch armchair chair bed stool throne recliner loveseat".split())
 _BENEATH = frozenset(("under", "below", "above", "inside"))

@@ -126,8 +126,9 @@ class SceneGraph:
         """
         if relation.objects == (relation.subject,):
             return ["each other"]
-        if len(relation.objects) == 2 and relation.objects[0] == relation.objects[1] != PICTURE:
-            return [self.phrase(relation.objects[0])]
+        first = relation.objects[0]
+        if first != PICTURE and relation.objects == (first, first):
+            return [self.phrase(first)]
         return ["the picture" if i == PICTURE else self.phrase(i) for i in relation.objects]
 
     def clause(self, relation: Relation) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spatial_core.language import lexicon as lx
 from spatial_core.language.noun_phrases import NounPhrase
-from spatial_core.language.patterns import AGENTLESS_BY, NON_SPATIAL_IN, NON_SPATIAL_ON, NON_SPATIAL_OVER
+from spatial_core.language.verbs import AGENTLESS_BY, NON_SPATIAL_IN, NON_SPATIAL_ON, NON_SPATIAL_OVER
 
 NOWHERE = frozenset("camera viewer lens observer audience reader".split())
 """Those who look at the picture are not in it."""

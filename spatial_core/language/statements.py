@@ -7,11 +7,12 @@ from typing import Literal
 from spatial_core.language import lexicon as lx
 from spatial_core.language.chunks import COMMA, NOUN, OTHER, THERE, TRIGGER, VERB, WITH, Chunk, order_of
 from spatial_core.language.clause_state import Anchor, Pending
-from spatial_core.language.patterns import OPPOSITE_SIDES, Trigger, resolve_picture, resolve_place
+from spatial_core.language.place_meaning import OPPOSITE_SIDES, resolve_picture, resolve_place
 from spatial_core.language.reading import Reading
 from spatial_core.language.relations import RELATIONS
 from spatial_core.language.scene_graph import PICTURE, Relation, Span
 from spatial_core.language.soundness import NOWHERE
+from spatial_core.language.triggers import Trigger
 
 _IN_PICTURE = {"left_of": "picture_left", "right_of": "picture_right"}
 """What a side means of the picture's center: "left of center"."""

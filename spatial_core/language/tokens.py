@@ -181,3 +181,10 @@ def _pieces(raw: str, start: int) -> list[Token]:
                 at += len(part) + 1
             return pieces
     return [_word(raw, start)]
+
+
+def matches(tokens: list[Token], i: int, words: tuple[str, ...]) -> bool:
+    """Return whether `words` stand at token `i`, whose own word is known to be the first of them."""
+    if i + len(words) > len(tokens):
+        return False
+    return all(tokens[i + k].text == words[k] for k in range(1, len(words)))
