@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 HELP = "draw pictures of a prompt and keep the one that does what it says about space"
 
 DEFAULT_OUT = "generated.png"
-STARTER_STEPS = 12
 PICTURES = (".png", ".jpg", ".webp")
 
 
@@ -141,12 +140,15 @@ def draw(args: argparse.Namespace, *, keep_in: Path) -> tuple[list[Drawn], float
         OSError: If a model cannot be had.
     """
     import torch
+    from transformers.utils import logging
 
+    # Importing diffusers tells of image processors that nothing here uses.
+    logging.set_verbosity_error()
     from spatial_core.pipeline import ScoringError
 
     pipeline = _load(args)
     given = {
-        "num_inference_steps": args.steps or (STARTER_STEPS if args.model == "starter" else None),
+        "num_inference_steps": args.steps,
         "guidance_scale": args.guidance,
         "height": args.height,
         "width": args.width,

@@ -1,4 +1,4 @@
-"""Loading without a bar for every part of a model."""
+"""Loading without a bar for every part of a model, and without warnings about what is known to fit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from transformers.utils import logging as transformers_logging
 
 @contextmanager
 def quiet_loading() -> Generator[None]:
-    """Show no bars of diffusers and transformers inside."""
-    shown = diffusers_logging.is_progress_bar_enabled(), transformers_logging.is_progress_bar_enabled()
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
+    """Show no bars of diffusers and transformers inside, and of their messages only errors."""
+    libraries = (diffusers_logging, transformers_logging)
+    before = [(library.is_progress_bar_enabled(), library.get_verbosity()) for library in libraries]
+    for library in libraries:
+        library.disable_progress_bar()
+        library.set_verbosity_error()
     try:
         yield
     finally:
-        if shown[0]:
-            diffusers_logging.enable_progress_bar()
-        if shown[1]:
-            transformers_logging.enable_progress_bar()
+        for library, (shown, verbosity) in zip(libraries, before, strict=True):
+            library.set_verbosity(verbosity)
+            if shown:
+                library.enable_progress_bar()

@@ -6,10 +6,11 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, cast, get_type_hints
 
 import torch
@@ -27,13 +28,14 @@ from spatial_core.pipeline.components import (
     written_index,
 )
 from spatial_core.pipeline.output import SpatialPipelineOutput
-from spatial_core.pipeline.request import Search, Settings
+from spatial_core.pipeline.quiet import quiet_loading
+from spatial_core.pipeline.request import Search, Settings, base_arguments
 from spatial_core.pipeline.run import Run
 from spatial_core.scorers.base import SpatialScorer
 
 STARTER = "starter"
-STARTER_PIXELS = 128
-"""Width and height that the starter draws unless told otherwise; diffusers' FLUX would draw 1024."""
+STARTER_CALL = {"height": 128, "width": 128, "num_inference_steps": 12, "max_sequence_length": 64}
+"""What the starter was trained for; diffusers' FLUX would draw 1024 pixels with 512 tokens of padded text."""
 
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision")
 
@@ -58,10 +60,13 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
     Attributes:
         base_class: The class of diffusers that this one is of.
         scorer: The `SpatialScorer` that chooses; None if there is none.
+        call_defaults: Arguments of the base's call that are used where the caller gives none, for a model
+            that its class's own defaults do not suit.
     """
 
     base_class: ClassVar[type[Any]] = DiffusionPipeline
     scorer: SpatialScorer | None
+    call_defaults: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, *_: Any, **__: Any) -> None:
         """Refuse: this class stands for many.
@@ -118,8 +123,10 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
         kwargs.setdefault(COMPONENT, STARTER)
         # Stored in half precision, which a CPU does not compute in.
         dtype = kwargs.pop("dtype", kwargs.pop("torch_dtype", torch.float32))
-        pipeline = cls.from_pretrained(folder, dtype=dtype, **kwargs)
-        pipeline.default_sample_size = STARTER_PIXELS // pipeline.vae_scale_factor
+        # Its small autoencoder is not of the class that FLUX announces, and works.
+        with quiet_loading():
+            pipeline = cls.from_pretrained(folder, dtype=dtype, **kwargs)
+        pipeline.call_defaults = STARTER_CALL
         return pipeline
 
     @classmethod
@@ -251,6 +258,8 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
             ValueError: If the arguments do not fit each other, the scheduler or the denoiser.
             ScoringError: If the scorer fails; the images already made come with it.
         """
+        given = base_arguments(self.base_class.__call__, args, kwargs)
+        kwargs |= {name: value for name, value in self.call_defaults.items() if name not in given}
         if num_candidates is None:
             return self.base_class.__call__(self, *args, **kwargs)
         settings = Settings(

@@ -42,6 +42,18 @@ def test_without_candidates_it_is_the_base(pipeline: Any, base: Any) -> None:
     assert torch.equal(ours.images, theirs.images)
 
 
+def test_defaults_of_a_model_give_way_to_the_caller(base: Any) -> None:
+    made = SpatialDiffusionPipeline.from_pipe(base, scorer=LeftBrightnessScorer())
+    made.set_progress_bar_config(disable=True)
+    made.call_defaults = ARGUMENTS
+    few = made(PROMPT, num_candidates=2)
+    assert few.images[0].size == (16, 16) and few.denoiser_evaluations == 2 * 2
+    # By place: prompts, true_cfg_scale, height, width, num_inference_steps.
+    own = made(PROMPT, None, None, None, 1.0, 32, 16, 3, num_candidates=2)
+    assert own.images[0].size == (16, 32) and own.denoiser_evaluations == 2 * 3
+    assert made(PROMPT).images[0].size == (16, 16)
+
+
 def test_output_types_agree(pipeline: Any) -> None:
     def draw(output_type: str) -> SpatialPipelineOutput:
         return pipeline(
