@@ -234,3 +234,27 @@ def test_boxes_are_checked(server: ComfyServer) -> None:
     assert "1 pictures but boxes for 2" in said(server.run(graph)).replace("There are ", "")
     graph["boxes"]["inputs"]["boxes"] = json.dumps([{**boxes[0], "label": ""}])
     assert "A box has no label" in said(server.run(graph))
+
+
+def test_pictures_of_different_sizes_come_as_a_list(server: ComfyServer) -> None:
+    graph = score_graph("01.png", "05.png")
+    graph["b1"] = node("CreateList", **{"inputs.input0": ["l0", 0], "inputs.input1": ["large", 0]})
+    graph["large"] = node(
+        "ImageScale", image=["l1", 0], upscale_method="lanczos", width=192, height=160, crop="disabled"
+    )
+    run = server.run(graph)
+    assert run.status == "success", said(run)
+    sizes = {pixels(server, shown).shape[:2] for shown in run.outputs["show"]["images"]}
+    assert sizes == {(256, 256), (160, 192)}
+
+
+def test_each_picture_against_its_own_prompt(server: ComfyServer) -> None:
+    graph = score_graph("01.png", "05.png", prompt=["two", 0])
+    texts = {"inputs.input0": ["p0", 0], "inputs.input1": ["p1", 0]}
+    graph["two"] = node("CreateList", **texts)
+    graph["p0"] = node("PrimitiveString", value="a red teapot to the left of a blue mug")
+    graph["p1"] = node("PrimitiveString", value="a plant behind a mug")
+    run = server.run(graph)
+    assert run.status == "success", said(run)
+    report = run.outputs["text"]["text"][0]
+    assert "red teapot" in report and "plant behind a mug" in report

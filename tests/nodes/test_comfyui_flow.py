@@ -183,3 +183,52 @@ def test_the_loaded_parts_are_those_of_diffusers(server: ComfyServer, flow: Path
     ).images[0]
     (found,) = pictures(server, run.outputs["show"]["images"])
     assert np.abs(found - np.round(expected * 255)).max() <= 2
+
+
+def test_the_winner_of_a_batch_is_drawn_again_from_its_latent(server: ComfyServer, flow: Path) -> None:
+    """Latents are sorted with their pictures and remember their place in the batch."""
+    graph = sampling(flow)
+    graph["empty"]["inputs"]["batch_size"] = 3
+    graph["none"] = node("ConditioningZeroOut", conditioning=["text", 0])
+    settings = {
+        "seed": 3,
+        "steps": 3,
+        "cfg": 1.0,
+        "sampler_name": "euler",
+        "scheduler": "simple",
+        "denoise": 1.0,
+    }
+    both = {"model": ["flow", 0], "positive": ["told", 0], "negative": ["none", 0], **settings}
+    graph["draw"] = node("KSampler", latent_image=["empty", 0], **both)
+    graph["decode"] = node("VAEDecode", samples=["draw", 0], vae=["flow", 2])
+    graph["judge"] = node("SpatialScoreLoader", model="starter (bundled)", kind="auto", precision="fp8")
+    graph["score"] = node(
+        "SpatialScore",
+        scorer=["judge", 0],
+        images=["decode", 0],
+        latents=["draw", 0],
+        prompt=PROMPT,
+        keep_top=1,
+        minimum_satisfied=0.0,
+        minimum_score=-1000.0,
+        sheet_columns=2,
+    )
+    graph["best"] = node("PreviewImage", images=["score", 0])
+    graph["kept"] = node("VAEDecode", samples=["score", 1], vae=["flow", 2])
+    graph["sorted"] = node("PreviewImage", images=["kept", 0])
+    graph["one"] = node("LatentFromBatch", samples=["empty", 0], batch_index=["score", 5], length=1)
+    graph["redraw"] = node("KSampler", latent_image=["one", 0], **both)
+    graph["decoded"] = node("VAEDecode", samples=["redraw", 0], vae=["flow", 2])
+    graph["again"] = node("PreviewImage", images=["decoded", 0])
+    # The kept latent carries its place too: sampling it anew begins with its own noise.
+    graph["anew"] = node("KSampler", latent_image=["score", 1], **both)
+    graph["anew_decoded"] = node("VAEDecode", samples=["anew", 0], vae=["flow", 2])
+    graph["anew_shown"] = node("PreviewImage", images=["anew_decoded", 0])
+    run = server.run(graph)
+    assert run.status == "success", said(run)
+    best, kept, again, anew = (
+        pictures(server, run.outputs[name]["images"]) for name in ("best", "sorted", "again", "anew_shown")
+    )
+    assert len(best) == len(kept) == 1
+    for other in (kept, again, anew):
+        assert np.abs(best[0] - other[0]).max() <= 1
