@@ -9,7 +9,7 @@ import torch
 from comfy_api.latest import io
 
 from .managed_scorer import ManagedScorer, best_dtype, resting_device
-from .model_folder import STARTER, listed, locate
+from .model_folder import JUDGE_FILE, STARTER, listed, locate
 from .sockets import CATEGORY, Scorer
 
 if TYPE_CHECKING:
@@ -90,18 +90,49 @@ class SpatialScoreLoader(io.ComfyNode):
         from spatial_core.float8 import to_float8
         from spatial_core.scorers.base import SpatialScorer
 
-        source: str | Path = "starter" if model == STARTER else locate(model)
+        source: str | Path = "starter"
+        where = None if backbone == AS_THE_FILE_SAYS else locate(backbone)
+        if model != STARTER:
+            source = locate(model)
+            where = where or find_backbone(source, model)
         scorer = SpatialScorer.from_pretrained(
             source,
             scorer=kind,
             device=resting_device(),
             dtype=PRECISIONS.get(precision) or best_dtype(),
-            **({} if backbone == AS_THE_FILE_SAYS else {"backbone": locate(backbone)}),
+            **({} if where is None else {"backbone": where}),
         )
         if precision == FP8:
             for part in big_parts(scorer):
                 to_float8(part)
         return io.NodeOutput(ManagedScorer(scorer, "the starter" if model == STARTER else model))
+
+
+def find_backbone(path: Path, name: str) -> Path | None:
+    """Return the folder of the model that a judge file works on, None where it lies where the file says.
+
+    Nothing is fetched from the internet here: a judge names its model as on Hugging Face, and that model is
+    looked for in `models/spatial_score` under the last part of its name.
+
+    Raises:
+        ValueError: If it is not there; the message says how to get it.
+    """
+    from spatial_core.reward_model import read_judge
+
+    file = path / JUDGE_FILE if path.is_dir() else path
+    if not file.is_file():
+        return None
+    source = str(read_judge(file)[0]["backbone"])
+    if (file.parent / source).is_dir() or Path(source).is_dir():
+        return None
+    folder = source.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if folder in listed():
+        return locate(folder)
+    raise ValueError(
+        f"The judge '{name}' works on {source}, which is not in models/spatial_score. Fetch it once with "
+        f"'hf download {source} --local-dir models/spatial_score/{folder}', press R and run again; or "
+        "choose its folder as backbone."
+    )
 
 
 def big_parts(scorer: SpatialScorer) -> list[torch.nn.Module]:
