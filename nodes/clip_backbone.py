@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as memory
 import torch
-from comfy.text_encoders.llama import Qwen25_7BVLI
-from comfy.text_encoders.qwen3vl import Qwen3VL
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
 IMAGE, VISION_START, VISION_END = 151655, 151652, 151653
 """Ids of <|image_pad|>, <|vision_start|> and <|vision_end|> in the vocabulary that both families share."""
 
-FAMILIES = {"qwen2_5_vl": Qwen25_7BVLI, "qwen3_vl": Qwen3VL}
+FAMILIES = {"Qwen25_7BVLI": "qwen2_5_vl", "Qwen3VL": "qwen3_vl"}
+"""By the names of ComfyUI's classes: its older versions lack the second, and the pack loads there too."""
 
 
 class ClipBackbone:
@@ -39,7 +39,8 @@ class ClipBackbone:
         whole = clip.cond_stage_model
         part = getattr(whole, str(getattr(whole, "clip", "")), None)
         transformer = getattr(part, "transformer", None)
-        family = next((name for name, kind in FAMILIES.items() if isinstance(transformer, kind)), None)
+        kinds = [kind.__name__ for kind in type(transformer).__mro__]
+        family = next((FAMILIES[kind] for kind in kinds if kind in FAMILIES), None)
         # Files cut down for a generator end before the last layer and have no last norm.
         if family is None or transformer.model.norm is None:
             raise ValueError(
@@ -84,7 +85,8 @@ class ClipBackbone:
         """
         device = self.clip.patcher.load_device
         images = pixel_values.split(grid_thw.prod(dim=1).tolist())
-        with memory.cuda_device_context(device):
+        # Older versions have no such context, and know one GPU only.
+        with getattr(memory, "cuda_device_context", nullcontext)(device):
             rows = [
                 self._row(packed, row, images[image].to(device), grid_thw[image : image + 1].to(device))
                 for row, image in enumerate(image_of_row or range(len(images)))

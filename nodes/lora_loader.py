@@ -122,7 +122,8 @@ class SpatialLoraLoader(io.ComfyNode):
                 for key, layer in plan.layers.items()
                 for half, value in (("A", layer.down), ("B", layer.folded()))
             }
-            patched, _ = comfy.sd.load_lora_for_models(model, None, state, strength, 0.0, dict(read.metadata))
+            patched, _ = comfy.sd.load_lora_for_models(model, None, state, strength, 0.0)
+        patched.set_attachments("lora_metadata", dict(read.metadata))
         report = _report(read, plan)
         card = "\n".join(read.card.lines()) if read.card else ""
         shown = f"{report}\n\n{card}".strip()
