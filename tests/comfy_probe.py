@@ -9,7 +9,6 @@ import comfy.samplers
 import comfy.sd
 import torch
 from aiohttp import web
-from comfy.text_encoders import qwen3vl, qwen_vl
 from comfy_extras.nodes_custom_sampler import Guider_Basic
 from safetensors.torch import load_file, save_file
 from server import PromptServer
@@ -90,6 +89,9 @@ class Seeing:
         return {"required": {"file": ("STRING", {}), "family": ("STRING", {}), "sizes": ("STRING", {})}}
 
     def load(self, file, family, sizes):
+        # Older versions have no such model.
+        from comfy.text_encoders import qwen3vl, qwen_vl
+
         text, vision = json.loads(sizes)
         name = {"qwen2_5_vl": "qwen25_7b", "qwen3_vl": "qwen3vl_8b"}[family]
         options = {"dtype": torch.float32, f"{name}_model_config": text}

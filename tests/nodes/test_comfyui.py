@@ -58,7 +58,10 @@ def test_it_boots_quickly_and_alone(server: ComfyServer) -> None:
     (line,) = re.findall(rf"([\d.]+) seconds: .*{re.escape(PACK)}$", log, re.MULTILINE)
     # The log gives wall time: on a machine that does other things it says little about the pack.
     assert float(line) <= 0.1 or os.getloadavg()[0] > (os.cpu_count() or 1)
-    assert "IMPORT FAILED" not in log and "Error while calling comfy_entrypoint" not in log
+    assert (
+        not re.search(rf"IMPORT FAILED.*{re.escape(PACK)}", log)
+        and "Error while calling comfy_entrypoint" not in log
+    )
     probe = server.get("/spatial_probe")
     assert not {"diffusers", "peft", "accelerate", "spatial_trainers"} & set(probe["modules"])
     # transformers is imported by ComfyUI itself; ours are the modules that would use more of it.
