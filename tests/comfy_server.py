@@ -46,7 +46,13 @@ class Run:
 
 
 class ComfyServer:
-    """One running server."""
+    """One running server.
+
+    Attributes:
+        at_start: What the probe saw before the first graph ran.
+    """
+
+    at_start: dict[str, Any]
 
     def __init__(self, base: Path, *, python_path: Sequence[Path] = ()) -> None:
         """Start ComfyUI with `base` as its folder of inputs, outputs, models and custom nodes."""

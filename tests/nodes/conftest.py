@@ -30,6 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     server = ComfyServer(base, python_path=[stale.parent])
     try:
         server.wait_until_ready()
+        server.at_start = server.get("/spatial_probe")
         yield server
     finally:
         server.stop()

@@ -62,7 +62,7 @@ def test_it_boots_quickly_and_alone(server: ComfyServer) -> None:
         not re.search(rf"IMPORT FAILED.*{re.escape(PACK)}", log)
         and "Error while calling comfy_entrypoint" not in log
     )
-    probe = server.get("/spatial_probe")
+    probe = server.at_start
     assert not {"diffusers", "peft", "accelerate", "spatial_trainers"} & set(probe["modules"])
     # transformers is imported by ComfyUI itself; ours are the modules that would use more of it.
     assert not [name for name in probe["heavy"] if "backbones" in name or "reward_model" in name], probe[
