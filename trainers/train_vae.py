@@ -149,24 +149,46 @@ def fit_basis(pictures: Pictures) -> PatchBasis:
 
 
 def new_vae(basis: PatchBasis) -> AutoencoderTiny:
-    """Return the autoencoder: the encoder is `basis`, the decoder has fresh weights.
-
-    There is no normalisation in it: with PyTorch's own initial weights the decoder's signal dies out on the
-    way, and training stands still for hundreds of steps. Here variances are kept, blocks begin as identity.
-    """
+    """Return the autoencoder: the encoder is `basis`, the decoder draws smoothed mean colours."""
     vae = AutoencoderTiny(latent_channels=LATENT_CHANNELS)
-    for module in vae.decoder.modules():
+    with torch.no_grad():
+        _write_encoder(vae.encoder, basis)
+        _start_decoder(vae.decoder, basis)
+    return vae
+
+
+def _start_decoder(decoder: nn.Module, basis: PatchBasis) -> None:
+    """Let the decoder begin as smooth interpolation of the patches' mean colours.
+
+    It has no normalisation: with PyTorch's own initial weights the signal dies out on the way, and training
+    stands still for hundreds of steps. Here each latent and its negative pass the ReLUs through channels of
+    their own (the first 32) and are smoothed after each doubling; the other channels keep variances.
+    """
+    for module in decoder.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    for module in vae.decoder.modules():
+    for module in decoder.modules():
         if isinstance(module, AutoencoderTinyBlock):
             nn.init.zeros_(module.conv[4].weight)
-    with torch.no_grad():
-        vae.decoder.layers[-1].weight.mul_(0.5)
-        _write_encoder(vae.encoder, basis)
-    return vae
+    first, *doubled, last = [m for m in decoder.layers if isinstance(m, nn.Conv2d)]
+    kept = 2 * LATENT_CHANNELS
+    first.weight[:kept] = 0
+    for channel in range(LATENT_CHANNELS):
+        first.weight[channel, channel, 1, 1] = 1
+        first.weight[LATENT_CHANNELS + channel, channel, 1, 1] = -1
+    smooth = torch.outer(torch.tensor([1.0, 2.0, 1.0]), torch.tensor([1.0, 2.0, 1.0])) / 16
+    for convolution in doubled:
+        convolution.weight[:kept] = 0
+        for channel in range(kept):
+            convolution.weight[channel, channel] = smooth
+    colors = basis.back.view(PATCH * PATCH, 3, LATENT_CHANNELS).mean(0)
+    last.weight.mul_(0.05)
+    last.weight[:, :kept] = 0
+    last.weight[:, :LATENT_CHANNELS, 1, 1] = colors
+    last.weight[:, LATENT_CHANNELS:kept, 1, 1] = -colors
+    last.bias.copy_(basis.mean.view(PATCH * PATCH, 3).mean(0))
 
 
 def _write_encoder(encoder: nn.Module, basis: PatchBasis) -> None:
