@@ -128,6 +128,9 @@ class Tiny:
 def _tokenizer(max_length: int = 32) -> Any:
     tokenizer = tiny_tokenizer()
     tokenizer.model_max_length = max_length
+    # AuraFlow hands all of them to its encoder; transformers 4 adds token types unless told.
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    tokenizer.init_kwargs["model_input_names"] = tokenizer.model_input_names  # is saved
     return tokenizer
 
 

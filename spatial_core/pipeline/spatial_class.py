@@ -14,9 +14,11 @@ from types import MappingProxyType
 from typing import Any, ClassVar, cast, get_type_hints
 
 import torch
+from diffusers import __version__ as diffusers_version
 from diffusers.pipelines import auto_pipeline
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from huggingface_hub import snapshot_download
+from packaging.version import Version
 
 from spatial_core.lora import check_fit, read_lora
 from spatial_core.pipeline.card import complete_card
@@ -36,6 +38,9 @@ from spatial_core.scorers.base import SpatialScorer
 STARTER = "starter"
 STARTER_CALL = {"height": 128, "width": 128, "num_inference_steps": 12, "max_sequence_length": 64}
 """What the starter was trained for; diffusers' FLUX would draw 1024 pixels with 512 tokens of padded text."""
+
+_DTYPE = "dtype" if Version(diffusers_version) >= Version("0.40") else "torch_dtype"
+"""What `from_pretrained` of diffusers calls it."""
 
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision")
 
@@ -108,9 +113,11 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
             return spatial_class(_text_to_image_class(_class_name(source, hub))).from_pretrained(
                 source, **kwargs
             )
+        dtype = kwargs.pop("dtype", kwargs.pop("torch_dtype", None))
+        if dtype is not None:
+            kwargs[_DTYPE] = dtype
         if COMPONENT in kwargs:
-            dtype = component_dtype(kwargs.get("dtype", kwargs.get("torch_dtype")))
-            kwargs[COMPONENT] = load_scorer(kwargs[COMPONENT], dtype=dtype)
+            kwargs[COMPONENT] = load_scorer(kwargs[COMPONENT], dtype=component_dtype(dtype))
         pipeline = cast("SpatialDiffusionPipeline", super().from_pretrained(source, **kwargs))
         placed: Any = pipeline.hf_device_map
         if pipeline.scorer is not None and isinstance(placed, str):

@@ -20,12 +20,14 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def texts_encoded(pipeline: Any) -> list[str]:
-    """Return a list that grows by the name of a text encoder each time one really computes."""
+    """Return a list that grows by the name of a text encoder for every look-up when it really computes."""
     calls: list[str] = []
     for name, component in pipeline.components.items():
         if "text_encoder" in name and component is not None:
-            inner = next(module for module in component.modules() if isinstance(module, torch.nn.Embedding))
-            inner.register_forward_pre_hook(lambda *_, name=name: calls.append(name))
+            # All of them: which one holds the words differs between versions of transformers.
+            for module in component.modules():
+                if isinstance(module, torch.nn.Embedding):
+                    module.register_forward_pre_hook(lambda *_, name=name: calls.append(name))
     return calls
 
 
