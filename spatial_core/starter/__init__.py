@@ -14,6 +14,13 @@ _FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "flow": ("flow", ("model_index.json", "transformer/diffusion_pytorch_model.safetensors")),
 }
 
+_MADE_BY = {
+    "reward": "spatial train-reward starter",
+    "backbone": "spatial pretrain-starter pretrain-starter",
+    "localizer": "spatial train-localizer localizer",
+    "flow": "spatial train-starter starter-flow",
+}
+
 
 def starter_path(name: StarterName) -> Path:
     """Return the folder of a bundled model.
@@ -38,8 +45,8 @@ def starter_path(name: StarterName) -> Path:
     missing = [path.relative_to(here).as_posix() for path in wanted if not path.is_file()]
     if missing:
         raise FileNotFoundError(
-            f"The starter model '{name}' needs {', '.join(missing)} in {here}. Install the released package "
-            "(pip install --force-reinstall spatial-diffusion), or make the weights with: spatial "
-            "pretrain-starter, then spatial train-reward starter."
+            f"The starter model '{name}' needs {', '.join(missing)} in {here}. This version of the package "
+            f"may not bring it: install a later one, make the weights with '{_MADE_BY[key]}' and name their "
+            "folder, or name another model."
         )
     return here / folder
