@@ -18,7 +18,6 @@ from diffusers import __version__ as diffusers_version
 from diffusers.pipelines import auto_pipeline
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from huggingface_hub import snapshot_download
-from packaging.version import Version
 
 from spatial_core.lora import check_fit, read_lora
 from spatial_core.pipeline.card import complete_card
@@ -39,7 +38,7 @@ STARTER = "starter"
 STARTER_CALL = {"height": 128, "width": 128, "num_inference_steps": 12, "max_sequence_length": 64}
 """What the starter was trained for; diffusers' FLUX would draw 1024 pixels with 512 tokens of padded text."""
 
-_DTYPE = "dtype" if Version(diffusers_version) >= Version("0.40") else "torch_dtype"
+_DTYPE = "dtype" if tuple(map(int, diffusers_version.split(".")[:2])) >= (0, 40) else "torch_dtype"
 """What `from_pretrained` of diffusers calls it."""
 
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision")

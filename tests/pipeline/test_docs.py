@@ -1,4 +1,4 @@
-"""docs/pipeline.md: its examples run as one script, with tiny models where the reader has the real ones."""
+"""The page of the pipeline: its examples run as one script, with tiny models where the reader has the real ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from tiny_pipelines import FAMILIES
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "pipeline.md"
+PAGE = Path(__file__).resolve().parents[2] / "spatial_core" / "pipeline" / "README.md"
 MODELS = {
     "FLUX.1-dev": "flux",
     "stable-diffusion-xl-base-1.0": "sdxl",
