@@ -1,4 +1,4 @@
-"""The page of the pipeline: its examples run as one script, with tiny models where the reader has the real ones."""
+"""The page of the pipeline: its examples run as one script, with tiny models for the real ones."""
 
 from __future__ import annotations
 
