@@ -7,8 +7,6 @@ used, so that what an image looks like by itself predicts nothing.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,15 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
 
-from spatial_core.images import to_tensors
 from spatial_core.language.scene_graph import SceneGraph
+from spatial_trainers.dataset.records import SPLITS, ImageReference, image_of, iter_records, line_error
 
-REQUIRED_KEYS = ("id", "prompt", "prompt_rejected", "image_chosen", "image_rejected", "split")
-SPLITS = ("train", "validation", "test")
 FOCUSED = "chosen for one relation"
 """Tag of pairs that only the tables by relation count."""
 
@@ -45,59 +38,6 @@ class PairEdit:
     kind: str
     relation_index: int
     number: int
-
-
-@dataclass(frozen=True)
-class ImageReference:
-    """One picture of a pair.
-
-    Attributes:
-        path: An image file, or a stack of pictures uint8 `[N, H, W, 3]` (.npy).
-        index: Into the stack.
-        sha256: Of the image file, or of the picture's bytes in the stack; "" if unknown.
-    """
-
-    path: Path
-    index: int | None
-    sha256: str
-
-    def read(self) -> Tensor:
-        """Return the picture as float32 `[3, H, W]` in [0, 1].
-
-        Raises:
-            ValueError: If it cannot be read, or is another picture than the manifest says.
-        """
-        if self.index is None:
-            try:
-                data = self.path.read_bytes()
-            except OSError as error:
-                raise ValueError(
-                    f"Cannot read the image {self.path}: {error.strerror}. Restore it or remove its pairs."
-                ) from error
-            self._check(data)
-            try:
-                image = Image.open(io.BytesIO(data))
-                image.load()
-            except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-                raise ValueError(f"{self.path} is not a readable image ({error}). Restore it.") from error
-            return to_tensors(image)[0]
-        picture = np.array(_stack(self.path)[self.index])
-        self._check(picture.tobytes())
-        return torch.from_numpy(picture).permute(2, 0, 1).float() / 255.0
-
-    def _check(self, data: bytes) -> None:
-        if self.sha256 and hashlib.sha256(data).hexdigest() != self.sha256:
-            place = self.path if self.index is None else f"{self.path} (picture {self.index})"
-            raise ValueError(
-                f"{place} is not the picture that the manifest was written for (its sha256 differs). "
-                "Restore it, or write the manifest again."
-            )
-
-
-@lru_cache(maxsize=64)
-def _stack(path: Path) -> Any:
-    # Mapped, not read: a step touches a few pictures of many.
-    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 @dataclass(frozen=True)
@@ -195,43 +135,21 @@ def read_manifest(path: str | Path) -> PairSet:
         ValueError: If the file, a line or a record is unusable; names the line.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(
-            f"Cannot read the manifest {path}: {error.strerror}. A manifest is a JSONL file of pair records."
-        ) from error
     splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
-    seen: set[str] = set()
-    for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, record in iter_records(path):
         try:
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError("is not a JSON object")
             review = record.get("review") or {}
             if review.get("verdict", "accepted") != "accepted":
                 continue
-            pair = _pair(record, path.parent)
-            if pair.id in seen:
-                raise ValueError(f"repeats the id '{pair.id}'")
+            splits[record["split"]].append(_pair(record, path.parent))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            reason = f"lacks or misnames {error}" if isinstance(error, KeyError) else str(error)
-            raise ValueError(f"{path}, line {number}: the record {reason}. Correct or remove it.") from error
-        seen.add(pair.id)
-        splits[record["split"]].append(pair)
-    if not seen:
-        raise ValueError(f"{path} holds no pairs. Each line must be one pair record.")
-    return PairSet({s: tuple(p) for s, p in splits.items()}, hashlib.sha256(data).hexdigest())
+            raise line_error(path, number, error) from error
+    if not any(splits.values()):
+        raise ValueError(f"{path} holds no pairs that reviewers accepted. Review it, or name another one.")
+    return PairSet({s: tuple(p) for s, p in splits.items()}, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _pair(record: Mapping[str, Any], folder: Path) -> Pair:
-    for key in REQUIRED_KEYS:
-        if not isinstance(record.get(key), str):
-            raise ValueError(f"needs the text '{key}'; got {record.get(key)!r}")
-    if record["split"] not in SPLITS:
-        raise ValueError(f"must have a split of {', '.join(SPLITS)}; got '{record['split']}'")
     graphs = [
         SceneGraph.from_dict(record[key]) if record.get(key) else _parsed(record[prompt])
         for key, prompt in (("graph", "prompt"), ("graph_rejected", "prompt_rejected"))
@@ -259,8 +177,8 @@ def _pair(record: Mapping[str, Any], folder: Path) -> Pair:
         id=record["id"],
         graph=graphs[0],
         graph_rejected=graphs[1],
-        chosen=_reference(folder, record["image_chosen"], record.get("sha256_chosen")),
-        rejected=_reference(folder, record["image_rejected"], record.get("sha256_rejected")),
+        chosen=_picture(record, "chosen", folder),
+        rejected=_picture(record, "rejected", folder),
         edits=edits,
         labels=labels,
         tags=tuple(str(tag) for tag in record.get("tags") or ()),
@@ -276,13 +194,11 @@ def _parsed(prompt: str) -> SceneGraph:
 _LABELS: dict[bool | None, float] = {True: 1.0, False: 0.0, None: float("nan")}
 
 
-def _reference(folder: Path, text: str, sha256: str | None) -> ImageReference:
-    file, hash_mark, index = text.rpartition("#")
-    stacked = bool(hash_mark) and file.endswith(".npy")
-    path = folder / (file if stacked else text)
-    if not path.is_file():
-        raise ValueError(f"names the image {path}, which is not there")
-    return ImageReference(path, int(index) if stacked else None, sha256 or "")
+def _picture(record: Mapping[str, Any], side: str, folder: Path) -> ImageReference:
+    picture = image_of(record, side, folder)
+    if not picture.path.is_file():
+        raise ValueError(f"names the image {picture.path}, which is not there")
+    return picture
 
 
 @dataclass(frozen=True)
