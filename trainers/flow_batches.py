@@ -26,6 +26,8 @@ class FlowBatch:
         mention_box: float32 `[T, 4]`, centre and size in units of the picture.
         mention_kind, mention_color: int64 `[T]`; -1 for the colour of furniture, which no caption gives.
         kinds, colors: int64 `[B, 16, 16]`, what lies in each latent; 0 is background.
+        offsets: float32 `[B, 16, 16, 4]`, from each latent to its object's left, top, right and bottom side,
+            in units of the picture; 0 for background.
         weights: float32 `[B, 1, 16, 16]`, of the loss; things count more than walls.
     """
 
@@ -38,6 +40,7 @@ class FlowBatch:
     mention_color: Tensor
     kinds: Tensor
     colors: Tensor
+    offsets: Tensor
     weights: Tensor
 
 
@@ -121,6 +124,9 @@ class FlowBatches:
         known = patches >= 0
         kinds = np.where(known, s.kinds[index][scene, safe] + 1, 0).astype(np.int64)
         colors = np.where(known, s.colors[index][scene, safe] + 1, 0).astype(np.int64)
+        middles = (np.arange(patches.shape[1], dtype=np.float32) + 0.5) / patches.shape[1]
+        rows, columns = np.meshgrid(middles, middles, indexing="ij")
+        sides = boxes[scene, safe] - np.stack([columns, rows, columns, rows], axis=-1)
         return FlowBatch(
             latents=latents,
             t5=torch.from_numpy(ids),
@@ -135,6 +141,7 @@ class FlowBatches:
             ),
             kinds=torch.from_numpy(kinds),
             colors=torch.from_numpy(colors),
+            offsets=torch.from_numpy(np.where(known[..., None], sides, 0).astype(np.float32)),
             weights=torch.from_numpy(self._weights(index, patches)),
         )
 

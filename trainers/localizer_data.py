@@ -44,6 +44,9 @@ _SAME_SIDE = 1.5 / SIZE
 _HEAT_SPREAD = 0.3
 """Standard deviation of the heat around the middle of what is visible, as a share of its box."""
 
+_NEAR = 0.5
+"""Share of pictures shown from nearer by."""
+
 _FIELDS = ("images", "patches", "kinds", "colors", "patterns", "boxes", "distances")
 
 Floats = npt.NDArray[np.float32]
@@ -230,6 +233,10 @@ def make_batch(
             values[flip] = (np.array([1, 0, 1, 0]) - values[flip][..., [2, 1, 0, 3]]) * np.array(
                 [1, -1, 1, -1]
             )
+        for row in np.flatnonzero(rng.random(len(rows)) < _NEAR):
+            images[row], patches[row], boxes[row], whole[row] = nearer(
+                images[row], patches[row], boxes[row], whole[row], rng
+            )
         images = np.stack([worse(image, rng) for image in images])
     owner = owners(patches, boxes)
     batch, r, c = np.nonzero(owner >= 0)
@@ -273,6 +280,47 @@ def make_batch(
         things=len(numbers) + 1,
         picture=torch.from_numpy(np.concatenate([[0], numbers // MAX_OBJECTS])),
     )
+
+
+def nearer(
+    image: npt.NDArray[np.uint8],
+    patches: npt.NDArray[np.int8],
+    boxes: Floats,
+    whole: Floats,
+    rng: np.random.Generator,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8], Floats, Floats]:
+    """Return a picture and what goes with it as a longer lens would show it: a part of it, enlarged.
+
+    The part shows at least the middle of something; what lies outside it has an empty visible box.
+
+    Args:
+        image: [128, 128, 3].
+        patches: [16, 16].
+        boxes, whole: [M, 4], visible and whole boxes.
+        rng: Source of randomness.
+    """
+    shown = np.flatnonzero(boxes[:, 2] > boxes[:, 0])
+    if not len(shown):
+        return image, patches, boxes, whole
+    side = int(rng.integers(GRID // 2, GRID))
+    middle = (boxes[shown, :2] + boxes[shown, 2:])[rng.integers(len(shown))] / 2 * GRID
+    low = np.maximum(0, np.ceil(middle - side)).astype(int)
+    high = np.minimum(GRID - side, np.floor(middle)).astype(int)
+    left, top = (int(rng.integers(a, max(a, b) + 1)) for a, b in zip(low, high, strict=True))
+    pixels = SIZE // GRID
+    window = (left * pixels, top * pixels, (left + side) * pixels, (top + side) * pixels)
+    large = Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.LANCZOS, box=window)
+    at = (np.arange(GRID) + 0.5) * side / GRID
+    shift = np.array([left, top, left, top], np.float32) / GRID
+
+    def moved(values: Floats) -> Floats:
+        out = ((values - shift) * (GRID / side)).clip(0, 1).astype(np.float32)
+        gone = (out[:, 2] <= out[:, 0]) | (out[:, 3] <= out[:, 1]) | (values[:, 2] <= values[:, 0])
+        out[gone] = 0
+        return out
+
+    rows, columns = (top + at).astype(int), (left + at).astype(int)
+    return np.asarray(large), patches[rows][:, columns], moved(boxes), moved(whole)
 
 
 def worse(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:

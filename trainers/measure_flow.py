@@ -57,7 +57,7 @@ def _prompts(named: int | None, relations: bool) -> Iterator[Prompt]:
     settings = CaptionSettings(names_only=0.0)
     seed = _FIRST_SEED
     while True:
-        scenes = [flow_layout(seed + k, full=0.0) for k in range(32)]
+        scenes = [flow_layout(seed + k) for k in range(32)]
         for k, (scene, closure) in enumerate(zip(scenes, estimated_closures(scenes), strict=True)):
             rng = Random(f"prompt|{seed + k}")
             if relations:

@@ -119,7 +119,7 @@ class FlowRecipe:
 
 
 class DenseHeads(nn.Module):
-    """Readouts used in training alone: what and where from the text, what from the picture's tokens."""
+    """Readouts used in training alone: what and where, from the text and from the picture's tokens."""
 
     def __init__(self, text_width: int, width: int):
         super().__init__()
@@ -129,8 +129,8 @@ class DenseHeads(nn.Module):
             nn.Linear(text_width, width), nn.GELU(), nn.Linear(width, sum(self.sizes))
         )
         # Four latents a token.
-        self.seen = nn.Linear(width, 4 * (kinds + 1 + colors + 1))
-        self.seen_sizes = (kinds + 1, colors + 1)
+        self.seen_sizes = (kinds + 1, colors + 1, 4)
+        self.seen = nn.Linear(width, 4 * sum(self.seen_sizes))
 
 
 def pack_latents(latents: Tensor) -> Tensor:
@@ -231,19 +231,21 @@ class FlowTrainer:
             "color": F.cross_entropy(color, batch.mention_color, ignore_index=-1),
         }
 
-    def seen_loss(self, batch: FlowBatch) -> Tensor:
-        """Return how well the picture's tokens tell what they show, noisy as they are."""
+    def seen_losses(self, batch: FlowBatch) -> dict[str, Tensor]:
+        """Return how well the picture's tokens tell what they show and where it ends, noisy as they are."""
         b = len(batch.kinds)
         logits = self.heads.seen(self._tap["tokens"].float()).view(b * 64 * 4, -1)
-        kind, color = logits.split(self.heads.seen_sizes, dim=-1)
+        kind, color, sides = logits.split(self.heads.seen_sizes, dim=-1)
 
         def packed(labels: Tensor) -> Tensor:
-            return labels.view(b, 8, 2, 8, 2).permute(0, 1, 3, 2, 4).reshape(-1)
+            cells = labels.view(b, 8, 2, 8, 2, -1).permute(0, 1, 3, 2, 4, 5)
+            return cells.reshape(b * 64 * 4, *labels.shape[3:])
 
-        weights = packed(batch.weights[:, 0])
-        losses = F.cross_entropy(kind, packed(batch.kinds), reduction="none")
-        losses = losses + F.cross_entropy(color, packed(batch.colors), reduction="none")
-        return (losses * weights).mean()
+        weights, kinds = packed(batch.weights[:, 0]), packed(batch.kinds)
+        classes = F.cross_entropy(kind, kinds, reduction="none")
+        classes = classes + F.cross_entropy(color, packed(batch.colors), reduction="none")
+        off = F.smooth_l1_loss(sides, packed(batch.offsets), beta=0.1, reduction="none").sum(-1)
+        return {"seen": (classes * weights).mean(), "sides": 4 * (off * weights * (kinds > 0)).mean()}
 
     def losses(self, batch: FlowBatch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of step number `step` and its parts."""
@@ -268,8 +270,9 @@ class FlowTrainer:
                 velocity = self.predict(noisy, sigmas, guidance, text, pooled)
             weights = pack_latents(batch.weights.expand(-1, batch.latents.shape[1], -1, -1))
             parts["flow"] = (weights * (velocity - target).square()).mean()
-            parts["seen"] = self.seen_loss(batch)
-            loss = s.place_weight * loss + parts["flow"] + s.see_weight * parts["seen"]
+            parts |= self.seen_losses(batch)
+            seen = parts["seen"] + parts["sides"]
+            loss = s.place_weight * loss + parts["flow"] + s.see_weight * seen
         return loss, {name: float(value.detach()) for name, value in parts.items()}
 
     @torch.no_grad()

@@ -2,8 +2,9 @@
 
 The encoder is the best linear one: principal components of 8 x 8 patches, written into TAESD's convolutions
 exactly. So latents are there at once, and mirroring a picture mirrors its latents, up to the sign of some
-channels. Each channel's deviation is the third root of what it is in pixels, scaled so that all together have
-1: coarse channels count more than fine ones, and the flow model needs no scaling constants.
+channels. Each channel's deviation is what it is in pixels to the power of two thirds, scaled so that all
+together have 1: coarse channels count more than fine ones and come out of the noise before them (with the
+third root, a flow model drew patches of the right colour that did not join), and no constants are needed.
 
 The decoder learns with the absolute error of pixels and of differences between neighbours, which keeps edges
 sharp without a perceptual network. Latents reach it with a little noise, so that it forgives a generator's
@@ -135,7 +136,7 @@ def fit_basis(pictures: Pictures) -> PatchBasis:
     values, vectors = values[-LATENT_CHANNELS:].flip(0), vectors[:, -LATENT_CHANNELS:].flip(1)
     # An eigenvector's own sign is arbitrary: make it reproducible.
     vectors = vectors * vectors.sum(0).sign().where(vectors.sum(0).abs() > 1e-3, vectors[0].sign())
-    deviation = values.pow(1 / 6)
+    deviation = values.pow(1 / 3)
     deviation = deviation / deviation.square().mean().sqrt()
     scale = deviation / values.sqrt()
     weight = (vectors * scale).T.float()

@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 from spatial_core.localizer import Sighting, SpatialLocalizer
 from spatial_core.localizer_network import DenseFields
 from spatial_core.scenes.sampling import sample_scenes
-from spatial_trainers import scene_cache, train_localizer
+from spatial_trainers import localizer_data, scene_cache, train_localizer
 from spatial_trainers.localizer_data import (
     CELLS,
     Pictures,
     load_pictures,
     make_batch,
+    nearer,
     replayed_boxes,
     starter_config,
     whole_boxes,
@@ -102,7 +103,8 @@ def test_targets_say_what_a_cell_shows(pictures: Pictures) -> None:
     assert len(matches) == 1
 
 
-def test_a_mirrored_picture_has_mirrored_targets(pictures: Pictures) -> None:
+def test_a_mirrored_picture_has_mirrored_targets(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(localizer_data, "_NEAR", 0.0)
     rows = np.zeros(32, np.int64)
     straight = make_batch(pictures, rows[:1], np.random.default_rng(0), worsen=False)
     mixed = make_batch(pictures, rows, np.random.default_rng(0))
@@ -115,6 +117,27 @@ def test_a_mirrored_picture_has_mirrored_targets(pictures: Pictures) -> None:
     known = straight.kind[0].flip(1) >= 0
     torch.testing.assert_close(mixed.box[k, 0][known], 1 - x1[known])
     torch.testing.assert_close(mixed.box[k, 2][known], 1 - x0[known])
+
+
+def test_boxes_follow_a_picture_seen_from_nearer() -> None:
+    image = np.zeros((128, 128, 3), np.uint8)
+    image[40:72, 24:56] = 255
+    patches = np.full((16, 16), -1, np.int8)
+    patches[5:9, 3:7] = 0
+    boxes = np.array([[24, 40, 56, 72], [0, 0, 0, 0]], np.float32) / 128
+    cut = 0
+    for seed in range(30):
+        near, cells, seen, whole = nearer(image, patches, boxes, boxes, np.random.default_rng(seed))
+        rows, columns = np.nonzero(near[..., 0] > 127)
+        drawn = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) / 128
+        np.testing.assert_allclose(seen[0], drawn, atol=1.5 / 128)
+        np.testing.assert_allclose(whole, seen)
+        assert (seen[1] == 0).all() and (cells == 0).mean() == pytest.approx(
+            (seen[0, 2] - seen[0, 0]) * (seen[0, 3] - seen[0, 1]), abs=0.06
+        )
+        assert seen[0, 2] - seen[0, 0] <= 0.51
+        cut += (seen[0] == 0).any() or (seen[0] == 1).any()
+    assert cut, "no part of the picture was cut off in any of them"
 
 
 def test_worse_pictures_stay_recognizable(pictures: Pictures) -> None:
