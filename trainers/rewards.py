@@ -208,27 +208,27 @@ class RewardSum:
 
 
 @torch.no_grad()
-def judge(part: RewardPart, images: RewardImages, prompts: list[str]) -> Tensor:
+def judge(part: RewardPart, images: RewardImages, prompts: list[str], *, finite: bool = True) -> Tensor:
     """Return what one part says of B pictures, float32 `[B]` on the CPU.
 
     Raises:
-        RewardError: If it raises, or does not return B finite numbers.
+        RewardError: If it raises, or does not return B numbers, finite ones if `finite`.
     """
     try:
-        answer = part.reward(images, prompts)
+        values = torch.as_tensor(part.reward(images, prompts)).detach().to("cpu", torch.float32)
     except Exception as error:
+        reason = str(error).rstrip(".")
         raise RewardError(
-            f"The reward '{part.name}' failed with {type(error).__name__}: {error} "
-            "Try it alone on one picture."
+            f"The reward '{part.name}' failed with {type(error).__name__}: {reason}. Try it alone on one "
+            "picture."
         ) from error
-    values = torch.as_tensor(answer).detach().to("cpu", torch.float32)
     if values.shape != (len(prompts),):
         raise RewardError(
             f"The reward '{part.name}' must return one number for each of {len(prompts)} pictures; it "
             f"returned the shape {list(values.shape)}."
         )
     wrong = [i for i, value in enumerate(values.tolist()) if not math.isfinite(value)]
-    if wrong:
+    if wrong and finite:
         raise RewardError(
             f"The reward '{part.name}' must return finite numbers; {len(wrong)} of {len(prompts)} are not, "
             f"e.g. {values[wrong[0]].item()} for the prompt '{prompts[wrong[0]]}'. If it has nothing to "
