@@ -36,6 +36,7 @@ ADDED_VERBS = (
     "measure-starter",
     "probe-pairs",
     "probe-kinds",
+    "bench-reward",
 )
 ENTITY_KEYS = {"id", "name", "count", "attributes", "span"}
 RELATION_KEYS = {"relation", "subject", "objects", "text", "span"}

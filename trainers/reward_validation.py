@@ -10,7 +10,19 @@ from typing import Any
 import torch
 
 from spatial_core.preference_loss import fit_temperature
-from spatial_core.statistics import brier_skill, expected_calibration_error, wilson_interval
+from spatial_trainers.pair_accuracy import (
+    both_ways,
+    by_edits,
+    by_family,
+    by_relations,
+    calibration,
+    hit,
+    number,
+    probability,
+    share,
+    share_where,
+    table_line,
+)
 from spatial_trainers.pair_data import FOCUSED, Comparison
 
 
@@ -35,29 +47,6 @@ class Temperatures:
 
     pair: float = 1.0
     clause: float = 1.0
-
-
-def _share(hits: Sequence[float], *, independent: int | None = None) -> dict[str, Any]:
-    """Return the mean of `hits` in [0, 1] with its Wilson interval.
-
-    Args:
-        hits: One number a judgement, a tie being half.
-        independent: How many of them are independent: the two ways of a pair share their pictures.
-    """
-    total = len(hits) if independent is None else independent
-    accuracy = sum(hits) / len(hits) if hits else math.nan
-    # Rounded down: half a success is none.
-    low, high = wilson_interval(math.floor(accuracy * total) if hits else 0, total)
-    return {
-        "accuracy": round(accuracy, 4) if hits else None,
-        "low": round(low, 4),
-        "high": round(high, 4),
-        "n": len(hits),
-    }
-
-
-def _hit(margin: float) -> float:
-    return 1.0 if margin > 0 else 0.5 if margin == 0 else 0.0
 
 
 def _known_clauses(cases: Sequence[Comparison], judged: Sequence[Judgement]) -> list[tuple[str, bool, float]]:
@@ -107,80 +96,36 @@ def measure(
     everything = _families(cases, judged)
     natural = [(c, j) for c, j in zip(cases, judged, strict=True) if FOCUSED not in c.pair.tags]
     cases, judged = [c for c, _ in natural], [j for _, j in natural]
-    hits = [_hit(j.margin) for j in judged]
-    probabilities = [1.0 / (1.0 + math.exp(-_clip(j.calibrated_margin / temperatures.pair))) for j in judged]
-    by_pair: dict[str, list[float]] = {}
-    for case, hit in zip(cases, hits, strict=True):
-        by_pair.setdefault(case.pair.id, []).append(hit)
-    both_ways = [float(min(group) == 1.0) for group in by_pair.values() if len(group) == 2]
+    hits = [hit(j.margin) for j in judged]
+    probabilities = [probability(j.calibrated_margin / temperatures.pair) for j in judged]
+    pairs = {case.pair.id for case in cases}
 
-    def where(test: Callable[[Comparison], bool]) -> dict[str, Any]:
-        return _share_where(cases, hits, test)
-
-    def calibration(test: Callable[[Comparison], bool]) -> dict[str, float]:
-        chosen = [p for c, p in zip(cases, probabilities, strict=True) if test(c)]
-        # Each comparison in both orders, so that outcomes differ and 1/2 is the constant to beat.
-        mirrored = chosen + [1.0 - p for p in chosen]
-        outcomes = [1.0] * len(chosen) + [0.0] * len(chosen)
-        return {
-            "brier_skill": round(brier_skill(mirrored, outcomes), 4),
-            "calibration_error": round(expected_calibration_error(mirrored, outcomes), 4),
-        }
+    def tagged(tag: str) -> dict[str, Any]:
+        chosen = [p for c, p in zip(cases, probabilities, strict=True) if tag in c.pair.tags]
+        return share_where(cases, hits, lambda c: tag in c.pair.tags) | calibration(chosen)
 
     return {
-        "pairs": len(by_pair),
+        "pairs": len(pairs),
         "comparisons": len(cases),
-        "accuracy": _share(hits, independent=len(by_pair)),
-        "both_ways": _share(both_ways),
-        "by_edits": {
-            label: where(lambda c, low=low, high=high: low <= c.pair.num_edits <= high)
-            for label, low, high in (("1", 1, 1), ("2-3", 2, 3))
-        },
-        "by_relations": {
-            label: where(lambda c, low=low, high=high: low <= len(c.graph.relations) <= high)
-            for label, low, high in (("1-2", 1, 2), ("3-10", 3, 10), ("11 or more", 11, 10**9))
-        },
-        "by_tag": {
-            tag: where(lambda c, tag=tag: tag in c.pair.tags)
-            | calibration(lambda c, tag=tag: tag in c.pair.tags)
-            for tag in sorted({tag for c in cases for tag in c.pair.tags})
-        },
+        "accuracy": share(hits, independent=len(pairs)),
+        "both_ways": both_ways(cases, hits),
+        "by_edits": by_edits(cases, hits),
+        "by_relations": by_relations(cases, hits),
+        "by_tag": {tag: tagged(tag) for tag in sorted({tag for c in cases for tag in c.pair.tags})},
         **everything,
         "nll": round(sum(-math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities), 4) + 0.0,
-        **calibration(lambda _: True),
+        **calibration(probabilities),
     }
-
-
-def _share_where(
-    cases: Sequence[Comparison], hits: Sequence[float], test: Callable[[Comparison], bool]
-) -> dict[str, Any]:
-    chosen = [(c, h) for c, h in zip(cases, hits, strict=True) if test(c)]
-    return _share([h for _, h in chosen], independent=len({c.pair.id for c, _ in chosen}))
 
 
 def _families(cases: Sequence[Comparison], judged: Sequence[Judgement]) -> dict[str, Any]:
     """Return the tables by relation: of comparisons, and of verdicts on single relations."""
-    hits = [_hit(j.margin) for j in judged]
-    names = sorted({f for c in cases for f in c.pair.families(other_way=c.other_way)})
-
-    def families(most_edits: int) -> dict[str, dict[str, Any]]:
-        table = {
-            name: _share_where(
-                cases,
-                hits,
-                lambda c, name=name: (
-                    name in c.pair.families(other_way=c.other_way) and c.pair.num_edits <= most_edits
-                ),
-            )
-            for name in names
-        }
-        return {name: row for name, row in table.items() if row["n"]}
-
+    hits = [hit(j.margin) for j in judged]
     clauses = _known_clauses(cases, judged)
 
     def verdicts(name: str | None) -> dict[str, Any]:
         row = {
-            key: _share(
+            key: share(
                 [
                     float((logit > 0) == truth)
                     for relation, truth, logit in clauses
@@ -193,15 +138,11 @@ def _families(cases: Sequence[Comparison], judged: Sequence[Judgement]) -> dict[
         return row | {"balanced": round(sum(sides) / len(sides), 4) if len(sides) == 2 else None}
 
     return {
-        "by_family_one_edit": families(1),
-        "by_family": families(3),
+        "by_family_one_edit": by_family(cases, hits, most_edits=1),
+        "by_family": by_family(cases, hits),
         "verdicts": verdicts(None),
         "verdicts_by_family": {name: verdicts(name) for name in sorted({c[0] for c in clauses})},
     }
-
-
-def _clip(logit: float) -> float:
-    return max(-60.0, min(60.0, logit))
 
 
 def markdown(metrics: Mapping[str, Any]) -> str:
@@ -212,16 +153,17 @@ def markdown(metrics: Mapping[str, Any]) -> str:
         "",
         "| pairs | accuracy | 95 % | n |",
         "|---|---|---|---|",
-        _line("all", metrics["accuracy"]),
-        _line("both ways right", metrics["both_ways"]),
+        table_line("all", metrics["accuracy"]),
+        table_line("both ways right", metrics["both_ways"]),
     ]
     lines += [
-        _line(f"{label} edit{'s' if label != '1' else ''}", row) for label, row in metrics["by_edits"].items()
+        table_line(f"{label} edit{'s' if label != '1' else ''}", row)
+        for label, row in metrics["by_edits"].items()
     ]
-    lines += [_line(f"{label} relations", row) for label, row in metrics["by_relations"].items()]
-    lines += [_line(tag, row) for tag, row in metrics["by_tag"].items()]
+    lines += [table_line(f"{label} relations", row) for label, row in metrics["by_relations"].items()]
+    lines += [table_line(tag, row) for tag, row in metrics["by_tag"].items()]
     lines += [
-        _line(f"previews at noise level {level}", row)
+        table_line(f"previews at noise level {level}", row)
         for level, row in metrics.get("by_noise_level", {}).items()
     ]
     lines += [
@@ -239,20 +181,10 @@ def markdown(metrics: Mapping[str, Any]) -> str:
         "| edited relation (one edit) | accuracy | 95 % | n |",
         "|---|---|---|---|",
     ]
-    lines += [_line(name, row) for name, row in metrics["by_family_one_edit"].items()]
+    lines += [table_line(name, row) for name, row in metrics["by_family_one_edit"].items()]
     lines += ["", "| verdict on a relation | true ones | false ones | balanced |", "|---|---|---|---|"]
     rows = {"all": metrics["verdicts"], **metrics["verdicts_by_family"]}
     for name, row in rows.items():
-        cells = [f"{_number(row[key]['accuracy'])} ({row[key]['n']})" for key in ("true", "false")]
-        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {_number(row['balanced'])} |")
+        cells = [f"{number(row[key]['accuracy'])} ({row[key]['n']})" for key in ("true", "false")]
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {number(row['balanced'])} |")
     return "\n".join(lines) + "\n"
-
-
-def _line(label: str, row: Mapping[str, Any]) -> str:
-    if not row["n"]:
-        return f"| {label} | - | - | 0 |"
-    return f"| {label} | {_number(row['accuracy'])} | [{row['low']:.3f}, {row['high']:.3f}] | {row['n']} |"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
