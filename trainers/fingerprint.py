@@ -13,7 +13,7 @@ _SAMPLE = 4096
 
 
 def module_sha256(module: nn.Module) -> str:
-    """Return a sha256 over names, shapes, types, the sum of all bytes and some of the numbers of every weight.
+    """Return a sha256 over names, shapes, types, the sum of bytes and some of the numbers of every weight.
 
     Seconds for twelve billion weights, where hashing every byte takes a minute. The device does not matter;
     the type of the weights does.
