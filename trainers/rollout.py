@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from spatial_core.flow_sde import NoiseRule, Steps, coefficients, transition
-from spatial_core.pipeline.decode import decode
 from spatial_core.pipeline.predict import Condition, predict, prepare
+from spatial_trainers.latents import decode_latents
 
 Arguments = Callable[[int], Mapping[str, Any]]
 """The arguments of the base's call that stand for one prompt, for so many pictures of it."""
@@ -145,6 +145,7 @@ def sample_group(
     seeds: Sequence[int],
     start: int,
     call: Mapping[str, Any],
+    random: bool = True,
 ) -> tuple[Rollout, Tensor]:
     """Return what is kept of a group, and its pictures, float32 [B, 3, H, W] in [0, 1].
 
@@ -155,6 +156,7 @@ def sample_group(
         seeds: Of the B pictures; with a shared prefix the first one's noise starts all of them.
         start: First step of the window.
         call: The other arguments of the base's call.
+        random: Whether the window's steps add noise; without, they are the base's own.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     starters = generators[:1] if recipe.shared_prefix else generators
@@ -165,7 +167,7 @@ def sample_group(
         num_inference_steps=recipe.num_inference_steps,
         generator=starters,
     )
-    rule = recipe.noise if recipe.window_size and recipe.noise_level else "ode"
+    rule = recipe.noise if random and recipe.window_size and recipe.noise_level else "ode"
     steps = coefficients(begin.sigmas, rule, recipe.noise_level)
     condition = begin.condition.rows(torch.tensor([0]), pipeline)
     draw = _Sampler(pipeline, condition, coefficients(begin.sigmas, "ode", 0.0))
@@ -181,7 +183,7 @@ def sample_group(
         x, seen, noise, velocity = draw.noisy(x, steps, window, generators[rows])
         clean = draw.plain(x, start + len(window), recipe.num_inference_steps)
         kept.append((seen, noise, velocity, clean))
-        images.append(decode(pipeline, clean, **arguments(len(clean)), **call))
+        images.append(decode_latents(pipeline, clean, height=recipe.height, width=recipe.width))
     seen, noise, velocity = (torch.cat([part[k] for part in kept], dim=1) for k in range(3))
     clean = torch.cat([part[3] for part in kept])
     return Rollout(condition, steps, start, seen, noise, velocity, clean), torch.cat(images)
