@@ -41,31 +41,32 @@ def fronted_end(state: Reading, pending: Pending, run: list[int]) -> int:
     """Return where a fronted relation ends: after its place, or with the subject and its verb.
 
     Careful readers disagree on whether the subject belongs to the words. A place that is half of the
-    statement or more stands for it, with the subject if that is short. Less than half, or a place that
-    names nothing ("behind it, ..."), says too little alone. Where the verb goes on to put the subject
-    elsewhere too ("beside the bench, a gown hangs on a hook"), and behind "there is", the place in front
-    is a statement by itself.
+    statement or more stands for it, with the subject if that is short; less than half says too little alone.
+    Where the verb goes on to put the subject elsewhere too ("beside the bench, a gown hangs on a hook"), and
+    behind "there is", the place in front is a statement by itself, unless it is a mere "behind it".
     """
     end = place_end = pending.anchor.end
     before = state.chunks[state.position - 1]
     if before.kind == VERB and state.position > 1:
-        if state.chunks[state.position - 2].kind == THERE:
+        earlier = state.chunks[state.position - 2].kind
+        if earlier == THERE:
             return end
-        if before.lemma != "be" and state.chunks[state.position - 2].kind != COMMA:
-            place_end = state.tokens[before.stop - 1].end  # "beside the sofa stands"
+        # "beside the sofa stands", "in the center of the image is"
+        if earlier != COMMA and (before.lemma != "be" or (pending.anchor.picture and pending.anchor.head)):
+            place_end = state.tokens[before.stop - 1].end
     verb = main_verb(state, state.clause.run_end) if len(run) == 1 else 0
+    words = state.text[pending.start : end].lower().split()
+    named = state.text[pending.trigger_end : end].strip()
+    vague = not named or (len(words) <= 2 and words[-1] in lx.PRONOUNS)
     if verb and state.at(verb + 1, TRIGGER) and state.at(verb + 2, NOUN):
-        return end
+        if not vague:
+            return end
+        verb = 0
     whole = verb_end(state, verb) if verb else state.chunk_end(run[0])
     length = whole - pending.start
-    named = state.text[pending.trigger_end : end].strip().lower()
-    if not named or named in lx.PRONOUNS:
+    if vague or length <= 1.5 * (end - pending.start) or length > 2 * (place_end - pending.start):
         return whole
-    return (
-        whole
-        if length <= 1.5 * (end - pending.start) or length > 2 * (place_end - pending.start)
-        else place_end
-    )
+    return place_end
 
 
 def main_verb(state: Reading, k: int) -> int:
