@@ -37,6 +37,7 @@ ADDED_VERBS = (
     "probe-pairs",
     "probe-kinds",
     "bench-reward",
+    "bench-generation",
 )
 ENTITY_KEYS = {"id", "name", "count", "attributes", "span"}
 RELATION_KEYS = {"relation", "subject", "objects", "text", "span"}
