@@ -54,10 +54,10 @@ def check_state(state: TrainingState, path: Path, facts: Mapping[str, Any]) -> N
     Args:
         state: From `path`.
         path: To name it.
-        facts: "recipe", "prompts", "base" and "reward" of this run.
+        facts: Of this run: its "recipe", and hashes of what the recipe names, such as "base".
 
     Raises:
-        ValueError: If it was made with another recipe, base or reward, or with other prompts.
+        ValueError: If it was made with another recipe, or something that it names is another.
     """
     old, new = _flat(state.facts["recipe"]), _flat(facts["recipe"])
     for key in sorted(old.keys() | new.keys()):
@@ -66,7 +66,7 @@ def check_state(state: TrainingState, path: Path, facts: Mapping[str, Any]) -> N
                 f"{path} was made with '{key}' = {old.get(key)!r}, and the recipe now says "
                 f"{new.get(key)!r}. Set it back to go on, or choose another 'output' to start again."
             )
-    for key in ("prompts", "base", "reward"):
+    for key in sorted(facts.keys() - {"recipe"}):
         if state.facts[key] != facts[key]:
             raise ValueError(
                 f"{path} was made with another content of '{key}', though the recipe names the same. Restore "
