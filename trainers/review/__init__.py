@@ -1,0 +1,1 @@
+"""Human review of preference pairs: a local web page over SQLite, agreement, verdicts in the manifest."""
