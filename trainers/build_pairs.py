@@ -13,6 +13,7 @@ Left out on purpose: people. `spatial review` shows the manifest to them.
 from __future__ import annotations
 
 import errno
+import json
 import multiprocessing
 import os
 import threading
@@ -26,12 +27,17 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from spatial_core.atomic_files import write_text
 from spatial_trainers.dataset.assembly import Assembly, assemble, write_assembly
 from spatial_trainers.dataset.build_recipe import BuildRecipe
+from spatial_trainers.dataset.card import write_card
 from spatial_trainers.dataset.checks import judge_pair
+from spatial_trainers.dataset.distributions import Distributions, plot
 from spatial_trainers.dataset.drafts import Failure, PromptSource
-from spatial_trainers.dataset.records import SIDES, SPLITS, image_of
+from spatial_trainers.dataset.records import SIDES, SPLITS, image_of, iter_records
 from spatial_trainers.dataset.shards import BuildFolder, Shard, Stage
+from spatial_trainers.pair_data import read_manifest
+from spatial_trainers.probes import probe_pairs
 
 Work = Callable[[Shard], None]
 
@@ -84,6 +90,7 @@ def build_pairs(recipe: BuildRecipe) -> BuildResult | None:
                 "command again."
             ) from error
         raise
+    _report(folder, recipe, assembly, sha256)
     return BuildResult(
         manifest=folder.path / "manifest.jsonl",
         sha256=sha256,
@@ -93,6 +100,29 @@ def build_pairs(recipe: BuildRecipe) -> BuildResult | None:
         seconds=time.perf_counter() - began,
         drawn=drawn,
     )
+
+
+def _report(folder: BuildFolder, recipe: BuildRecipe, assembly: Assembly, sha256: str) -> None:
+    """Write what the dataset is made of: report.json, README.md and, with matplotlib, distributions.png."""
+    manifest = folder.path / "manifest.jsonl"
+    distributions = Distributions.of(record for _, record in iter_records(manifest))
+    probes: list[dict[str, Any]] = []
+    if recipe.checks.probes and (recipe.splits.test or recipe.splits.validation):
+        probes = [probe.to_dict() for probe in probe_pairs(read_manifest(manifest), seed=recipe.seed)]
+    reasons = assembly.reasons()
+    report = {
+        "sha256": sha256,
+        "distributions": distributions.to_dict(),
+        "reasons": reasons,
+        "probes": probes,
+    }
+    write_text(folder.path / "report.json", json.dumps(report, indent=2) + "\n")
+    card = write_card(recipe, distributions, sha256=sha256, reasons=reasons, probes=probes)
+    write_text(folder.path / "README.md", card)
+    try:
+        plot(distributions, folder.path / "distributions.png")
+    except ImportError:
+        print("No plot of the distributions: pip install 'spatial-diffusion[plots]'.")
 
 
 def _draw_until_enough(
@@ -215,6 +245,14 @@ def prompt_source(recipe: BuildRecipe) -> PromptSource:
         from spatial_trainers.dataset.prompt_list import ListSource
 
         return ListSource(recipe)
+    if recipe.prompts.source == "grammar":
+        from spatial_trainers.dataset.grammar import GrammarSource
+
+        return GrammarSource(recipe)
+    if recipe.prompts.source == "language_model":
+        from spatial_trainers.dataset.language_model import LanguageModelSource
+
+        return LanguageModelSource.load(recipe)
     from spatial_trainers.dataset.scene_source import SceneSource
 
     return SceneSource(recipe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from spatial_trainers.dataset.records import SPLITS, Record, write_records
 from spatial_trainers.dataset.shards import BuildFolder, Shard
 
 Combination = tuple[str, tuple[str, ...], tuple[str, ...]]
+
+_DETAILS = re.compile(r"\b(?:train|validation|test)-\d+|\d+(?:\.\d+)?")
 
 _STRICTEST_FIRST = ("test", "validation", "train")
 """Where two pairs exclude each other, the one of the earlier split stays."""
@@ -42,6 +45,14 @@ class Assembly:
         """Return the number of accepted pairs of each split."""
         found = Counter(pair.rpartition("-")[0] for pair in self.accepted)
         return {split: found[split] for split in SPLITS}
+
+    def reasons(self) -> dict[str, int]:
+        """Return how often each reason was given, without the numbers and ids in it."""
+        given = [
+            *(reason for faults in self.faults.values() for reason in faults),
+            *(failure["reason"] for failure in self.failures),
+        ]
+        return dict(Counter(_DETAILS.sub("...", reason).strip() for reason in given).most_common())
 
 
 @dataclass(frozen=True)

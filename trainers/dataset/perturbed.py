@@ -14,7 +14,7 @@ from spatial_trainers.dataset.records import Record
 
 _LIMIT = 16
 
-Allowed = Callable[[SceneGraph], bool]
+Allowed = Callable[[Perturbation], bool]
 
 
 def perturbed_record(
@@ -26,7 +26,8 @@ def perturbed_record(
     number: int,
     scene: str,
     licence: str,
-    allowed: Allowed = lambda graph: True,
+    allowed: Allowed = lambda twin: True,
+    fewer: bool = True,
 ) -> Record | Failure:
     """Return the record of a prompt and a perturbed twin, without anything about pictures.
 
@@ -35,19 +36,20 @@ def perturbed_record(
 
     Args:
         graph: The prompt.
-        num_edits: Fewer are made where the prompt allows no twin with so many.
+        num_edits: That lead from one prompt to the other.
         rng: Decides the edits and the coin.
         split: Of the pair.
         number: Of the pair within the split.
         scene: What kind of place the prompt describes.
         licence: Of the prompt.
-        allowed: What the twin may state.
+        allowed: Whether a twin may be used.
+        fewer: Whether fewer edits will do where the prompt allows no twin with so many.
     """
     fault = Closure.of(graph).contradiction
     if fault:
         return Failure(pair_id(split, number), "prompt", f"it contradicts itself: {fault}", graph.text)
-    for edits in range(num_edits, 0, -1):
-        twins = [t for t in perturb(graph, edits, rng, limit=_LIMIT) if allowed(t.graph)]
+    for edits in range(num_edits, 0 if fewer else num_edits - 1, -1):
+        twins = [t for t in perturb(graph, edits, rng, limit=_LIMIT) if allowed(t)]
         if twins:
             twin = twins[int(rng.integers(len(twins)))]
             texts = _swapped(graph, twin) if rng.random() < 0.5 else _straight(graph, twin)
