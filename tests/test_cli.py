@@ -32,12 +32,16 @@ ADDED_VERBS = (
     "train-reward",
     "pretrain-starter",
     "train-localizer",
+    "train-lora",
+    "serve-reward",
+    "plot-run",
     "train-starter",
     "measure-starter",
     "probe-pairs",
     "probe-kinds",
     "bench-reward",
     "bench-generation",
+    "review",
 )
 ENTITY_KEYS = {"id", "name", "count", "attributes", "span"}
 RELATION_KEYS = {"relation", "subject", "objects", "text", "span"}
