@@ -21,8 +21,8 @@ REQUEST = (
     "Write a prompt for a text-to-image model that describes a {place} in 40 to 100 words. Name {things} "
     "different everyday things and say with {count} spatial relations where they are: to the left of, to the "
     "right of, above, below, on, under, in front of, behind, next to, between, inside. Left and right are "
-    "the viewer's. Every relation must be visible and none may contradict another. Write plain English sentences "
-    "and nothing else."
+    "the viewer's. Every relation must be visible and none may contradict another. Write plain English "
+    "sentences and nothing else."
 )
 _MAX_NEW_TOKENS = 220
 
