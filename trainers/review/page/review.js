@@ -3,7 +3,7 @@
 
 import { Zoom } from "./zoom.js";
 
-const AHEAD = 4;
+const AHEAD = 6;
 const HISTORY = 20;
 // A second press within this time belongs to the pair before: nobody judges that fast.
 const TOO_FAST_MS = 120;
