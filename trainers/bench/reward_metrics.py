@@ -21,7 +21,7 @@ from spatial_trainers.pair_accuracy import (
     in_both_orders,
     share,
 )
-from spatial_trainers.pair_data import Comparison
+from spatial_trainers.pair_data import FOCUSED, Comparison
 
 
 def measure_answers(
@@ -31,13 +31,15 @@ def measure_answers(
 
     `one_way` is the paper's protocol, one comparison a pair with the prompt that was not edited; the other
     tables count both ways where both were judged. Ties count half and are listed, as are comparisons that
-    the scorer could not judge, which are ties.
+    the scorer could not judge, which are ties. Pairs tagged `FOCUSED` enter the tables by relation alone.
 
     Args:
         cases: The comparisons that were judged.
         answers: An answer to each.
         scenes: Scene of a pair by its id.
     """
+    families = _families(cases, [hit(answers[key_of(case)].margin(case)) for case in cases])
+    cases = [case for case in cases if FOCUSED not in case.pair.tags]
     given = [answers[key_of(case)] for case in cases]
     margins = [answer.margin(case) for case, answer in zip(cases, given, strict=True)]
     hits = [hit(margin) for margin in margins]
@@ -53,8 +55,7 @@ def measure_answers(
         "both_ways": both_ways(cases, hits),
         "by_edits": by_edits(cases, hits),
         "by_relations": by_relations(cases, hits),
-        "by_family": by_family(cases, hits),
-        "by_family_one_edit": by_family(cases, hits, most_edits=1),
+        **families,
         "by_edit_type": by_label(cases, hits, [sorted({e.kind for e in c.pair.edits}) for c in cases]),
         "by_scene": by_label(cases, hits, [_scene(c, scenes or {}) for c in cases]),
         "by_tag": by_label(cases, hits, [c.pair.tags for c in cases]),
@@ -75,7 +76,7 @@ def compare_scorers(
         cases: The comparisons.
         answers: By scorer.
     """
-    plain = [case for case in cases if not case.other_way]
+    plain = [case for case in cases if not case.other_way and FOCUSED not in case.pair.tags]
     right = {
         name: [answered[key_of(case)].margin(case) > 0 for case in plain]
         for name, answered in answers.items()
@@ -94,6 +95,13 @@ def compare_scorers(
             }
         )
     return table
+
+
+def _families(cases: Sequence[Comparison], hits: Sequence[float]) -> dict[str, Any]:
+    return {
+        "by_family": by_family(cases, hits),
+        "by_family_one_edit": by_family(cases, hits, most_edits=1),
+    }
 
 
 def _calibration(probabilities: Sequence[float]) -> dict[str, Any] | None:

@@ -15,16 +15,24 @@ from spatial_trainers.bench.answers import Answer, Key
 from spatial_trainers.bench.published import MORE_EDITS, ONE_EDIT, TABLE_1
 from spatial_trainers.bench.reward_metrics import compare_scorers, measure_answers
 from spatial_trainers.bench.reward_report import report, table_1
-from spatial_trainers.pair_data import Comparison, ImageReference, Pair, PairEdit, comparisons, derive_labels
+from spatial_trainers.pair_data import (
+    FOCUSED,
+    Comparison,
+    ImageReference,
+    Pair,
+    PairEdit,
+    comparisons,
+    derive_labels,
+)
 
 BEFORE = statements(("ball", "left_of", "cup"), ("lamp", "on", "box"))
 AFTER = statements(("ball", "right_of", "cup"), ("lamp", "on", "box"))
 NOWHERE = ImageReference(Path("x.png"), None, "")
 
 
-def pair(name: str, edits: int = 1, kind: str = "flip_relation") -> Pair:
+def pair(name: str, edits: int = 1, kind: str = "flip_relation", tags: tuple[str, ...] = ()) -> Pair:
     made = tuple(PairEdit(kind, 0, number) for number in range(edits))
-    return Pair(name, BEFORE, AFTER, NOWHERE, NOWHERE, made, derive_labels(BEFORE, AFTER, [0]))
+    return Pair(name, BEFORE, AFTER, NOWHERE, NOWHERE, made, derive_labels(BEFORE, AFTER, [0]), tags)
 
 
 def paper_pairs() -> list[Pair]:
@@ -111,6 +119,17 @@ def test_ties_count_half_and_are_listed() -> None:
     # The better pictures were given .9, .5 and .2: in both orders .9 and .1, .5 twice, .2 and .8.
     squares = (0.1**2 + 0.5**2 + 0.8**2) / 3
     assert metrics["calibration"]["brier_skill"] == pytest.approx(1 - squares / 0.25, abs=1e-4)
+
+
+def test_pairs_chosen_for_one_relation_enter_only_the_tables_by_relation() -> None:
+    cases = comparisons([pair("a"), pair("b", tags=(FOCUSED,))], symmetric=False)
+    answers = answers_right(cases, {"b"})
+    metrics = measure_answers(cases, answers)
+    assert metrics["pairs"] == 1 and metrics["accuracy"]["accuracy"] == 1.0
+    assert metrics["by_family_one_edit"]["left_of"] == metrics["by_family"]["left_of"]
+    assert metrics["by_family"]["left_of"]["accuracy"] == 0.5
+    (row,) = compare_scorers(cases, {"one": answers, "two": answers_right(cases, set())})
+    assert row["only_first"] == row["only_second"] == 0
 
 
 def test_scorers_without_probabilities_have_no_calibration() -> None:
