@@ -60,21 +60,18 @@ class RlRun:
         self.prompts = load_prompts(recipe.prompts)
         texts = [prompt.text for prompt in self.prompts]
         asked = evaluation_prompts(recipe.evaluation, recipe.prompts, texts)
+        self.facts: dict[str, Any] = {"recipe": fixed_recipe(recipe), "prompts": _digest(self.prompts)}
+        if state is not None:
+            check_state(state, self.state_path, self.facts)
         folder = self._base(texts)
         check_base(folder, revision=recipe.base.revision)
         reward = load_reward(recipe.reward, device=accelerator.device)
         judge = load_judge(recipe.evaluation.judge, device=accelerator.device)
         pipeline = load_base(recipe.base, folder)
         self.base_hash = module_sha256(pipeline.transformer)
-        facts = {
-            "recipe": fixed_recipe(recipe),
-            "prompts": _digest(self.prompts),
-            "base": self.base_hash,
-            "reward": reward.sha256,
-        }
+        self.facts |= {"base": self.base_hash, "reward": reward.sha256}
         if state is not None:
-            check_state(state, self.state_path, facts)
-        self.facts = facts
+            check_state(state, self.state_path, self.facts)
         negative = recipe.rollout.negative_prompt
         with accelerator.main_process_first():
             self.cache = encode_prompts(
@@ -199,7 +196,7 @@ def train_rl(recipe: RlRecipe) -> dict[str, Any]:
     """
     available = {"tensorboard": is_tensorboard_available(), "wandb": is_wandb_available()}
     trackers = [name for name in recipe.trackers if available[name]]
-    accelerator = Accelerator(mixed_precision="no", log_with=trackers, project_dir=recipe.output)
+    accelerator = Accelerator(mixed_precision="no", log_with=trackers or None, project_dir=recipe.output)
     if accelerator.distributed_type not in _WHOLE:
         raise ValueError(
             "RL runs on one process or several that each hold the whole base; accelerate says "
