@@ -124,12 +124,19 @@ class RemoteReward:
     def _request(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         place = urlsplit(self.url)
         kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
+        deadline = time.monotonic() + self._timeout
         connection = kind(place.hostname or "", place.port, timeout=self._timeout)
         try:
             headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
             connection.request(method, place.path + path, body, headers)
             response = connection.getresponse()
-            return response.status, response.read(_MAX_ANSWER)
+            data = b""
+            # The connection's own timeout is that of every single byte.
+            while (part := response.read1(1 << 16)) and len(data) < _MAX_ANSWER:
+                data += part
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the answer took too long")
+            return response.status, data
         finally:
             connection.close()
 

@@ -54,7 +54,7 @@ class RewardRecipe:
         device: Of a scorer; the training's own if left out.
         dtype: Of a scorer's weights; what suits the device if left out.
         batch_size: Pictures that a scorer or a server gets at a time.
-        timeout: Seconds that an answer may take.
+        timeout: Seconds that a group of pictures may take; for a server, a request.
         retries: How often a server that cannot be reached or is busy is asked again.
         token_variable: Environment variable with the server's token; the token itself has no place in a
             recipe, which is stored in what is trained.
@@ -295,8 +295,8 @@ def load_reward(settings: Sequence[RewardRecipe], *, device: str | torch.device 
         else:
             scorer = _scorer(part, device)
             reward, digest = ScorerReward(scorer, part.value, part.batch_size), module_sha256(scorer)
-        # A server's own retries come on top of a single answer's time.
-        patience = part.timeout * (1 + part.retries if part.url else 1)
+        # The client of a server keeps the time of every request itself.
+        patience = math.inf if part.url else part.timeout
         made[part.title] = RewardPart(part.title, reward, part.weight, patience, digest)
     return RewardSum([made[name] for name in names])
 
@@ -356,7 +356,7 @@ class PendingReward:
         with self._changed:
             while not self._done:
                 left = None
-                if self._running is not None:
+                if self._running is not None and math.isfinite(self._running[0].timeout):
                     part, began = self._running
                     left = began + part.timeout - time.monotonic()
                     if left <= 0:

@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 import json
 import math
+import sys
 import threading
 import warnings
 from dataclasses import dataclass
@@ -104,6 +105,8 @@ class RewardServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that go away."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, is_tensorboard_available
 from tqdm import tqdm
@@ -263,9 +264,10 @@ def train_lora(recipe: TrainLoraRecipe) -> Path | None:
                 log.write(done, values)
                 accelerator.log({f"train/{key}": value for key, value in values.items()}, step=done)
                 bar.set_postfix(loss=f"{values['loss']:.4f}")
-            if done % recipe.checkpoint_every == 0 or done == steps or interrupted.is_set():
+            stopped = _anywhere(interrupted.is_set(), accelerator)
+            if done % recipe.checkpoint_every == 0 or done == steps or stopped:
                 run.save()
-            if interrupted.is_set():
+            if stopped:
                 raise KeyboardInterrupt
             if main and recipe.samples.every and done % recipe.samples.every == 0 and done < steps:
                 run.sheet()
@@ -299,6 +301,14 @@ def _interrupts() -> Generator[threading.Event, None, None]:
         yield event
     finally:
         restored()
+
+
+def _anywhere(flag: bool, accelerator: Accelerator) -> bool:
+    """Return whether the flag is set in any process: they must stop after the same step."""
+    if accelerator.num_processes == 1:
+        return flag
+    flags = torch.tensor(float(flag), device=accelerator.device)
+    return float(accelerator.reduce(flags, "sum")) > 0.0  # pyright: ignore[reportArgumentType]
 
 
 def _drawing(recipe: TrainLoraRecipe) -> dict[str, Any]:

@@ -285,6 +285,19 @@ def test_other_families(family: str, pictures: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "run" / SAMPLES_FOLDER).iterdir())
 
 
+def test_a_base_in_8_bits_and_bfloat16_with_checkpointing(base: Path, pictures: Path, tmp_path: Path) -> None:
+    model = {"model": str(base), "dtype": "bfloat16", "storage": "float8", "gradient_checkpointing": True}
+    r = recipe(base, tmp_path, {"pictures": {"folder": str(pictures)}}, optimizer={"steps": 1})
+    run = LoraRun(replace(r, base=build(type(r.base), model)), Accelerator())
+    trained = set(run.trainer.policy.trained)
+    weights = dict(run.painter._pipeline.transformer.named_parameters())
+    assert all(weights[name].dtype == torch.float32 and weights[name].requires_grad for name in trained)
+    frozen = [p for name, p in weights.items() if name not in trained]
+    assert not any(p.requires_grad for p in frozen) and any(p.dtype == torch.float8_e4m3fn for p in frozen)
+    values = run.trainer.take_step()
+    assert math.isfinite(values["loss"]) and values["grad_norm"] > 0
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_result_of_one(base: Path, manifest: Path, tmp_path: Path) -> None:
     data = {"pairs": {"manifest": str(manifest)}}
