@@ -92,12 +92,10 @@ def draw_images(run: Run, draw: Draw, *, batch_size: int) -> dict[Place, str]:
     A generator that fails on one prompt is asked again for each image alone, what still fails is recorded
     in the folder, and the run goes on. The next run tries those again.
     """
-    left = [place for place in run.places() if not run.path(place).is_file()]
     failed: dict[Place, str] = {}
-    with tqdm(
-        total=len(run.places()), initial=len(run.places()) - len(left), desc="drawing", disable=None
-    ) as bar:
-        for some in chunks(left, batch_size):
+    with tqdm(total=len(run.places()), desc="drawing", disable=None) as bar:
+        # Always the same batches: what is drawn together may decide the last bit of a picture.
+        for some in chunks(run.places(), batch_size):
             failed |= _draw(run, draw, some)
             bar.update(len(some))
     named = {f"{run.prompts[j].id}, image {k}": reason for (j, k), reason in failed.items()}
@@ -106,16 +104,20 @@ def draw_images(run: Run, draw: Draw, *, batch_size: int) -> dict[Place, str]:
 
 
 def _draw(run: Run, draw: Draw, places: Sequence[Place]) -> dict[Place, str]:
+    missing = [place for place in places if not run.path(place).is_file()]
+    if not missing:
+        return {}
     try:
         pictures = draw([run.prompts[j].text for j, _ in places], [run.seed_of(place) for place in places])
     except Exception as error:  # Whatever a third party's pipeline raises for one prompt, the others go on.
         if len(places) == 1:
             return {places[0]: f"{type(error).__name__}: {error}"}
-        return {place: why for one in places for place, why in _draw(run, draw, [one]).items()}
+        return {place: why for one in missing for place, why in _draw(run, draw, [one]).items()}
     for place, picture in zip(places, pictures, strict=True):
-        run.path(place).parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(run.path(place)) as temporary:
-            picture.save(temporary)
+        if place in missing:
+            run.path(place).parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(run.path(place)) as temporary:
+                picture.save(temporary)
     return {}
 
 

@@ -131,8 +131,8 @@ def draw_plot(results: Mapping[str, Mapping[str, Any]], path: Path, *, title: st
     bars.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3, frameon=False, fontsize=9)
     curve.plot([0, 1], [0, 1], color="0.5", linestyle=":", linewidth=1)
     curve.set(
-        xlim=(0, 1),
-        ylim=(0, 1),
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
         aspect="equal",
         xlabel="predicted probability to be the better picture",
         ylabel="observed share",

@@ -1,0 +1,55 @@
+"""`spatial bench-generation` on a tiny generator and a tiny judge, as they lie in folders."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_flow import build_tiny_flow
+
+from spatial_core.localizer import SpatialLocalizer
+from spatial_core.localizer_network import LocalizerConfig
+from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
+from spatial_trainers.commands import bench_generation
+
+
+def parsed(*words: str) -> Namespace:
+    parser = ArgumentParser()
+    bench_generation.add_arguments(parser)
+    return parser.parse_args(list(words))
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = build_tiny_flow(tmp_path / "flow")
+    torch.manual_seed(0)
+    config = LocalizerConfig(tuple(OBJECT_KINDS), tuple(COLORS), tuple(PATTERNS), widths=(8, 8, 8))
+    SpatialLocalizer(config).save_pretrained(tmp_path / "localizer")
+    judge = f"localizer:{tmp_path / 'localizer'}"
+    arguments = [
+        *("held-out", "--limit", "2", "--images", "1", "--model", str(model), "--name", "tiny"),
+        *("--scorer", judge, "--judge", judge, "--steps", "1", "--height", "128", "--width", "128"),
+        *("--max-sequence-length", "16", "--out", str(tmp_path / "run"), "--device", "cpu"),
+    ]
+    bench_generation.run(parsed(*arguments))
+    printed = capsys.readouterr().out
+    assert "spatial accuracy 0.000" in printed and "| FLUX.1-dev (*published*) | 2.18 |" in printed
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["call"] == {
+        "num_inference_steps": 1,
+        "height": 128,
+        "width": 128,
+        "max_sequence_length": 16,
+    }
+    assert report["metrics"]["prompts"] == 2 and report["metrics"]["judged_images"] == 2
+    with pytest.raises(ValueError, match="belongs to a run with another call"):
+        bench_generation.run(parsed(*arguments, "--guidance", "2.0"))
+
+
+def test_bad_arguments(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must be at least 1"):
+        bench_generation.run(parsed("held-out", "--images", "0"))
+    with pytest.raises(ValueError, match="There are no prompts at"):
+        bench_generation.run(parsed(str(tmp_path / "none.jsonl")))
