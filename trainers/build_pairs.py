@@ -83,6 +83,7 @@ def build_pairs(recipe: BuildRecipe) -> BuildResult | None:
         if workers.rank:
             return None
         sha256 = write_assembly(folder, shards, recipe, assembly)
+        _report(folder, recipe, assembly, sha256)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OSError(
@@ -90,7 +91,6 @@ def build_pairs(recipe: BuildRecipe) -> BuildResult | None:
                 "command again."
             ) from error
         raise
-    _report(folder, recipe, assembly, sha256)
     return BuildResult(
         manifest=folder.path / "manifest.jsonl",
         sha256=sha256,
