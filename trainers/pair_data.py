@@ -20,6 +20,8 @@ from spatial_trainers.dataset.records import SPLITS, ImageReference, image_of, i
 
 FOCUSED = "chosen for one relation"
 """Tag of pairs that only the tables by relation count."""
+NEAR_DEAD_ZONE = "near the dead zone"
+"""Tag of pairs that only the table of this tag counts."""
 
 Labels = tuple[float, ...]
 """One number a relation: 1 it holds, 0 it does not, NaN nobody knows."""
@@ -123,7 +125,7 @@ def derive_labels(
     )
 
 
-def read_manifest(path: str | Path) -> PairSet:
+def read_manifest(path: str | Path, *, most: Mapping[str, int] | None = None) -> PairSet:
     """Return the pairs of a manifest, one JSON object a line in the form of the pair record.
 
     Beside the record's keys, `graph_rejected`, `labels` (four lists of true, false or null, see
@@ -131,17 +133,24 @@ def read_manifest(path: str | Path) -> PairSet:
     parsed from their prompts. A record that a reviewer turned down (`review.verdict` other than "accepted")
     is left out.
 
+    Args:
+        path: The manifest.
+        most: At most so many pairs of each split, the first ones; all of those that are not named.
+
     Raises:
         ValueError: If the file, a line or a record is unusable; names the line.
     """
     path = Path(path)
+    most = most or {}
     splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
     for number, record in iter_records(path):
         try:
             review = record.get("review") or {}
             if review.get("verdict", "accepted") != "accepted":
                 continue
-            splits[record["split"]].append(_pair(record, path.parent))
+            mine = splits[record["split"]]
+            if len(mine) < most.get(record["split"], len(mine) + 1):
+                mine.append(_pair(record, path.parent))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise line_error(path, number, error) from error
     if not any(splits.values()):

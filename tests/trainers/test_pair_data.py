@@ -71,6 +71,14 @@ def test_a_record_is_read_with_its_pictures_and_labels(tmp_path: Path) -> None:
     assert pair.num_edits == 1
 
 
+def test_no_more_pairs_are_read_than_asked_for(tmp_path: Path) -> None:
+    splits = ("train", "test", "train", "train", "test")
+    path = _write(tmp_path, *(_record(tmp_path, id=str(n), split=split) for n, split in enumerate(splits)))
+    pairs = read_manifest(path, most={"train": 2})
+    assert [p.id for p in pairs.splits["train"]] == ["0", "2"]
+    assert [p.id for p in pairs.splits["test"]] == ["1", "4"]
+
+
 def test_both_ways_of_a_pair_prefer_the_right_picture(tmp_path: Path) -> None:
     pair = read_manifest(_write(tmp_path, _record(tmp_path))).splits["train"][0]
     one, other = comparisons([pair], symmetric=True)
