@@ -201,7 +201,14 @@ def _run_stage(
 ) -> None:
     missing = [shard for shard in workers.share(shards) if not folder.has(stage, shard)]
     pairs = [sum(shard.count for shard in some) for some in (workers.share(shards), missing)]
-    bar = tqdm(total=pairs[0], initial=pairs[0] - pairs[1], desc=doing, unit="pair", smoothing=0.05)
+    bar = tqdm(
+        total=pairs[0],
+        initial=pairs[0] - pairs[1],
+        desc=doing,
+        unit="pair",
+        smoothing=0.05,
+        disable=workers.rank > 0,
+    )
     with bar:
         if stage == "shards" and recipe.processes > 1 and len(missing) > 1 and workers.count == 1:
             _render_in_processes(recipe, folder, missing, bar)
