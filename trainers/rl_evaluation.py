@@ -21,6 +21,8 @@ from torch import Tensor
 from spatial_core.atomic_files import atomic_path, write_text
 from spatial_core.images import to_batch, to_pil
 from spatial_core.language.parser import parse_prompt
+from spatial_core.localizer import WEIGHTS_FILE as LOCALIZER_FILE
+from spatial_core.localizer import SpatialLocalizer
 from spatial_core.scorers.base import SpatialScorer
 from spatial_core.scorers.geometric import GeometricScorer
 from spatial_core.spatial_accuracy import inverse_graph, spatial_accuracy
@@ -85,17 +87,15 @@ def evaluation_prompts(recipe: EvaluationRecipe, training: PromptsRecipe, texts:
 
 
 def load_judge(name: str, *, device: torch.device) -> SpatialScorer | None:
-    """Return the judge that a recipe names: the bundled localizer with geometry, a scorer, or None.
+    """Return the judge that a recipe names: a localizer with geometry, a scorer, or None.
 
     Raises:
         OSError: If its files are missing.
     """
     if not name:
         return None
-    if name == "starter":
-        from spatial_core.localizer import SpatialLocalizer
-
-        localizer = SpatialLocalizer.from_pretrained("starter", device=device)
+    if name == "starter" or (Path(name) / LOCALIZER_FILE).is_file():
+        localizer = SpatialLocalizer.from_pretrained(name, device=device)
         return GeometricScorer(localizer, localizer)
     return SpatialScorer.from_pretrained(name, device=device).eval()
 

@@ -80,7 +80,8 @@ class EvaluationRecipe:
         every: Steps between evaluations; one comes before the first step, one after the last.
         num_inference_steps: Of the sampler, as the model will be used.
         judge: Who judges beside the reward, and never the reward itself: "starter" for the bundled localizer
-            with exact geometry, folder or hub id of a scorer, or "" for nobody.
+            with exact geometry, the folder of another localizer, folder or hub id of a scorer, or "" for
+            nobody.
         grid: Prompts of which the grid shows the picture before and after.
         seed: Of the first picture; the next has the next.
     """

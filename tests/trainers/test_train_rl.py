@@ -27,6 +27,7 @@ from spatial_trainers.advantage import Chosen
 from spatial_trainers.checkpoint import load_state
 from spatial_trainers.nft import NftRecipe
 from spatial_trainers.prompts import PromptsRecipe
+from spatial_trainers.recipe import build
 from spatial_trainers.rewards import RewardRecipe
 from spatial_trainers.rl_base import check_base
 from spatial_trainers.rl_recipe import BaseRecipe, EvaluationRecipe, RlRecipe
@@ -198,7 +199,8 @@ def test_eight_bits_give_the_gradients_of_their_values(recipe: RlRecipe) -> None
 
 
 def test_the_smoke_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["train-rl", "rl-smoke", "--output", str(tmp_path / "smoke"), "--set", "trackers=[]"])
+    output = str(tmp_path / "smoke")
+    assert main(["train-rl", "rl-smoke", "--output", output, "--set", "trackers=[]"]) == 0
     assert "table.md and grid.png" in capsys.readouterr().out
     for name in ("lora/pytorch_lora_weights.safetensors", "evaluation/grid.png", "metrics.jsonl"):
         assert (tmp_path / "smoke" / name).is_file()
@@ -215,7 +217,11 @@ def test_two_processes_give_the_result_of_one(recipe: RlRecipe, tmp_path: Path) 
         "base": {"model": recipe.base.model, "dtype": "float32"},
         "prompts": {"file": recipe.prompts.file},
         "reward": [{"function": recipe.reward[0].function}],
-        "rollout": {k: v for k, v in vars(recipe.rollout).items() if v is not None},
+        "rollout": {
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in vars(recipe.rollout).items()
+            if v is not None
+        },
         "advantage": vars(recipe.advantage),
         "lora": {"rank": 4, "alpha": 8.0},
         "evaluation": {"prompts": 2, "num_inference_steps": 2, "grid": 2},
@@ -227,11 +233,11 @@ def test_two_processes_give_the_result_of_one(recipe: RlRecipe, tmp_path: Path) 
         f"table = json.loads({json.dumps(json.dumps(table))})\n"
         "train_rl(build(RlRecipe, {**table, 'output': sys.argv[1]}))\n"
     )
-    for name, count in (("one", 1), ("two", 2)):
-        launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(count)]
-        command = [sys.executable, *launch, str(script), str(tmp_path / name)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    command = [sys.executable, *launch, str(script), str(tmp_path / "two")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    train_rl(build(RlRecipe, {**table, "output": str(tmp_path / "one")}))
     one, two = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     for name, value in one.items():
@@ -272,7 +278,7 @@ def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     ("changes", "message"),
     [
         ({"prompts": PromptsRecipe(file="missing.txt")}, "Cannot read the prompts in missing.txt"),
-        ({"base": BaseRecipe("missing-folder")}, "missing-folder"),
+        ({"base": BaseRecipe("/missing/folder")}, "/missing/folder"),
         ({"reward": (RewardRecipe(function="no_such_module:reward"),)}, "cannot be imported"),
         ({"evaluation": EvaluationRecipe(file="missing.txt")}, "Cannot read the prompts"),
     ],
@@ -317,10 +323,9 @@ def test_other_families_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_names_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["train-rl", "rl-smoke", "--check", "--set", "rollout.group_siz=3"])
+    assert main(["train-rl", "rl-smoke", "--check", "--set", "rollout.group_siz=3"]) != 0
     assert "'rollout.group_size'" in capsys.readouterr().err
-    main(["train-rl", "rl-smoke", "--check"])
+    assert main(["train-rl", "rl-smoke", "--check"]) == 0
     assert "3 steps of 2 groups of 8, 4 kept of each; no mistakes" in capsys.readouterr().out
 
 
