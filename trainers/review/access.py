@@ -15,8 +15,22 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "spatial_review_token"
-# Gradio's own ways to files, which the page does not need.
-_CLOSED = ("/gradio_api/upload", "/gradio_api/file", "/gradio_api/proxy", "/gradio_api/stream")
+# Of what Gradio answers to, the page needs these; among the rest are ways to files and to its own code.
+_GRADIO = "/gradio_api"
+_OPEN = tuple(
+    f"{_GRADIO}/{name}"
+    for name in (
+        "app_id",
+        "cancel",
+        "heartbeat/",
+        "info",
+        "queue/",
+        "reset",
+        "run/",
+        "startup-events",
+        "theme.css",
+    )
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -43,7 +57,10 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -69,10 +86,10 @@ class Access:
                 await _reply(send, 401, text)
                 return
         origin = headers.get("origin")
-        if scope.get("method") not in ("GET", "HEAD") and origin and urlsplit(origin).netloc != host:
+        if scope["method"] not in ("GET", "HEAD") and origin and urlsplit(origin).netloc != host:
             await _reply(send, 403, "Requests from other pages are not answered.")
             return
-        if scope["path"].startswith(_CLOSED):
+        if scope["path"].startswith(_GRADIO) and not scope["path"].startswith(_OPEN):
             await _reply(send, 404, "There is nothing here.")
             return
         await self._app(scope, receive, send)

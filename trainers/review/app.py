@@ -107,7 +107,7 @@ def serve(session: ReviewSession, *, review_id: str, host: str, port: int, link_
             ) from error
         app = build_app(session, review_id=review_id, token=token)
         listener.listen(128)
-        name = "127.0.0.1" if host == "localhost" else f"[{host}]" if ":" in host else host
+        name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
         address = f"http://{name}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else "")
         print(f"Review at {address}", flush=True)
         if token:

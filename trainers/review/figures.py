@@ -147,8 +147,13 @@ class Figures:
 
 def review_figures(session: ReviewSession) -> Figures:
     """Return the figures of a review as it is now."""
+    with session.lock:
+        return _figures(session)
+
+
+def _figures(session: ReviewSession) -> Figures:
     verdicts = session.verdicts()
-    votes = [list(votes.values()) for votes in list(session.queue.votes.values())]
+    votes = [list(votes.values()) for votes in session.queue.votes.values()]
     table = count_answers(votes)
     decided = Counter[str]()
     for pair in session.queue.votes:
@@ -184,7 +189,7 @@ def _reviewer(name: str, verdicts: Sequence[Any]) -> ReviewerFigures:
 def _two(first: str, second: str, session: ReviewSession) -> TwoReviewers:
     both = [
         (votes[first], votes[second])
-        for votes in list(session.queue.votes.values())
+        for votes in session.queue.votes.values()
         if first in votes and second in votes
     ]
     kappa = cohen_kappa([a for a, _ in both], [b for _, b in both])

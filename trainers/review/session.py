@@ -91,7 +91,13 @@ class Progress:
 
 
 class ReviewSession:
-    """One review. Its methods may be called from several threads."""
+    """One review. Its methods may be called from several threads.
+
+    Attributes:
+        queue: The votes; hold `lock` to read more than one thing of one moment.
+        lock: See there.
+        settings: How the review goes.
+    """
 
     def __init__(
         self,
@@ -115,7 +121,7 @@ class ReviewSession:
         self.settings = settings
         self._store = store
         self._clock = clock
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._pairs = read_pairs(manifest)
         self._gold = read_pairs(settings.gold) if settings.gold else {}
         # In an order that has nothing to do with how the manifest was made.
@@ -160,7 +166,7 @@ class ReviewSession:
         annotator = self.join(annotator)
         tokens, found = set(held), list[Question]()
         while len(found) < count:
-            with self._lock:
+            with self.lock:
                 assignment = self._next(annotator, tokens)
             if assignment is None:
                 break
@@ -168,10 +174,10 @@ class ReviewSession:
                 for side in ("1", "2"):
                     self._picture(assignment, side)
             except ValueError as error:
-                with self._lock:
+                with self.lock:
                     self._withdraw(assignment, str(error))
                 continue
-            with self._lock:
+            with self.lock:
                 self._store.assign([assignment])
                 self._remember(assignment)
                 found.append(self._question(assignment))
@@ -195,7 +201,7 @@ class ReviewSession:
             raise ValueError(f"An answer's key has 8 to 64 plain characters; got {key!r}.")
         if not (math.isfinite(seconds) and seconds >= 0.0):
             raise ValueError(f"seconds must be finite and >= 0; got {seconds}.")
-        with self._lock:
+        with self.lock:
             assignment = self._known(token)
             answer = to_answer(shown, chosen_first=assignment.chosen_first)
             verdict = self._store.answer(key, token, answer, seconds)
@@ -212,7 +218,7 @@ class ReviewSession:
         Raises:
             ValueError: If the pair of that answer has been changed or taken out.
         """
-        with self._lock:
+        with self.lock:
             verdict = self._store.verdict(key)
             if verdict is None or verdict.assignment.annotator != self.join(annotator):
                 return None
@@ -231,13 +237,13 @@ class ReviewSession:
         """
         if side not in ("1", "2"):
             raise ValueError(f"A side must be 1 or 2; got {side!r}.")
-        with self._lock:
+        with self.lock:
             assignment = self._known(token)
         return self._picture(assignment, side)
 
     def progress(self, annotator: str) -> Progress:
         """Return how far the review and one annotator are."""
-        with self._lock:
+        with self.lock:
             wanted = (len(self._pairs) - len(self.queue.withdrawn)) * self.settings.votes_wanted
             return Progress(
                 self._answered.get(annotator, 0), self._votes, wanted, self.queue.number_disputed()
@@ -248,7 +254,7 @@ class ReviewSession:
 
         Answers to gold questions count without their manifest too: the chosen picture is the right one.
         """
-        with self._lock:
+        with self.lock:
             return [
                 verdict
                 for verdict in self._store.verdicts()
@@ -261,7 +267,7 @@ class ReviewSession:
 
     def asked(self) -> set[str]:
         """Return the ids of the pairs that have been shown to anybody."""
-        with self._lock:
+        with self.lock:
             return {a.pair for a in self._assignments.values() if a.kind != "gold"}
 
     def adjudicates(self, annotator: str) -> bool:
@@ -378,12 +384,12 @@ class ReviewSession:
         if pair is None:
             raise ValueError("The pair has been changed.")
         key = (assignment.kind == "gold", pair.id, name)
-        with self._lock:
+        with self.lock:
             if key in self._pictures:
                 self._pictures.move_to_end(key)
                 return self._pictures[key]
         picture = pair.read(name)
-        with self._lock:
+        with self.lock:
             self._pictures[key] = picture
             while len(self._pictures) > _CACHED_PICTURES:
                 self._pictures.popitem(last=False)

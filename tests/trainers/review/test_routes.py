@@ -133,8 +133,11 @@ def test_paths_lead_to_no_other_file(client: TestClient, path: str) -> None:
     assert client.get(path.format(token=question["token"])).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["upload", "file=/etc/passwd", "file/etc/passwd", "proxy=http://127.0.0.1"])
-def test_gradios_ways_to_files_are_closed(client: TestClient, path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    ["upload", "file=/etc/passwd", "file/etc/passwd", "proxy=http://127.0.0.1", "vibe-edit", "stream/1"],
+)
+def test_gradios_ways_to_files_and_code_are_closed(client: TestClient, path: str) -> None:
     assert client.get(f"/gradio_api/{path}").status_code == 404
     assert client.get("/gradio_api/info").text == "a file"
 
