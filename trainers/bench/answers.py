@@ -38,11 +38,13 @@ class Answer:
         chosen: Score of the pair's chosen picture; NaN if it was not judged.
         rejected: Score of the other one.
         probability: That the chosen picture is the better one; NaN if unknown.
+        reason: Why it was not judged, if that is known.
     """
 
     chosen: float
     rejected: float
     probability: float = math.nan
+    reason: str = ""
 
     def margin(self, case: Comparison) -> float:
         """Return the score of the better picture of `case` minus that of the worse one."""
@@ -108,6 +110,8 @@ def score_cases(
 ) -> dict[Key, Answer]:
     """Return the scorer's answers, written to `path` as they come; those that lie there are not made again.
 
+    A prompt that the scorer refuses is not judged, and its reason is kept.
+
     Args:
         scorer: Sees the text of a prompt and one picture at a time.
         cases: The comparisons.
@@ -136,7 +140,12 @@ def score_cases(
 
 def _judge(scorer: SpatialScorer, cases: Sequence[Comparison]) -> list[Answer]:
     images = [image.read() for case in cases for image in (case.pair.chosen, case.pair.rejected)]
-    scores = scorer.score(images, [case.graph.text for case in cases for _ in range(2)])
+    try:
+        scores = scorer.score(images, [case.graph.text for case in cases for _ in range(2)])
+    except ValueError as error:  # A prompt that this scorer cannot take is no reason to stop.
+        if len(cases) == 1:
+            return [Answer(math.nan, math.nan, reason=str(error))]
+        return [answer for case in cases for answer in _judge(scorer, [case])]
     mean, std = scores.mean.tolist(), scores.std.tolist()
     return [
         Answer(mean[i], mean[i + 1], probability_better(mean[i], std[i], mean[i + 1], std[i + 1]))
@@ -159,7 +168,7 @@ def _parse(record: Any) -> tuple[Key, Answer]:
     probability = _number(record.get("probability"))
     if probability < 0.0 or probability > 1.0:
         raise ValueError(f"must have a probability in [0, 1]; got {probability}")
-    return (record["id"], way == WAYS[1]), Answer(*scores, probability)
+    return (record["id"], way == WAYS[1]), Answer(*scores, probability, str(record.get("reason", "")))
 
 
 def _number(value: Any) -> float:
@@ -173,4 +182,5 @@ def _number(value: Any) -> float:
 def _line(case: Comparison, answer: Answer) -> dict[str, Any]:
     values = {"chosen": answer.chosen, "rejected": answer.rejected, "probability": answer.probability}
     said = {name: None if math.isnan(value) else value for name, value in values.items()}
-    return {"id": case.pair.id, "prompt": WAYS[case.other_way], **said}
+    why = {"reason": answer.reason} if answer.reason else {}
+    return {"id": case.pair.id, "prompt": WAYS[case.other_way], **said, **why}

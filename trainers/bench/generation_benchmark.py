@@ -57,7 +57,7 @@ def run_generation_benchmark(
     run.note(facts)
     missing = any(not run.path(place).is_file() for place in run.places())
     failed = draw_images(run, draw(), batch_size=batch_size) if missing else {}
-    score_images(run, scorer(), batch_size=batch_size)
+    unscored = score_images(run, scorer(), batch_size=batch_size)
     judging = judge()
     unjudged = judge_images(run, judging, batch_size=batch_size)
     metrics = measure_generation(
@@ -67,6 +67,7 @@ def run_generation_benchmark(
         images=run.images,
         failed=len(failed),
         unjudged=unjudged,
+        unscored=unscored,
     )
     detector, depth = getattr(judging, "detector", None), getattr(judging, "depth", None)
     files: dict[str, Any] = {}

@@ -42,6 +42,7 @@ def measure_generation(
     images: int,
     failed: int = 0,
     unjudged: Mapping[int, str] | None = None,
+    unscored: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
     """Return every number of a run.
 
@@ -55,6 +56,7 @@ def measure_generation(
         images: How many images a prompt has.
         failed: Images that could not be drawn.
         unjudged: Why prompts were not judged, by their number.
+        unscored: Why prompts were not scored, likewise.
     """
     score_of = {(s["prompt"], s["image"]): s["mean"] for s in scores if s["mean"] is not None}
     judged = {(v["prompt"], v["image"]): v for v in verdicts if v["image"] < images}
@@ -69,6 +71,7 @@ def measure_generation(
         "failed_images": failed,
         "judged_images": len(rows),
         "not_judged": {prompts[j].id: reason for j, reason in (unjudged or {}).items()},
+        "not_scored": {prompts[j].id: reason for j, reason in (unscored or {}).items()},
         "score": _mean_score(score_of),
         "accuracy": _accuracy(rows, "correct"),
         "chance": _accuracy(rows, "correct_by_chance"),

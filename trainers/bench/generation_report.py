@@ -16,6 +16,8 @@ from spatial_trainers.bench.published import TABLE_2, TABLE_2_COLUMNS
 from spatial_trainers.pair_accuracy import number, table_line
 
 SHEET_LIMIT = 12
+LISTED = 20
+"""Prompts that the report names of those that were left out."""
 
 
 def table_2(name: str, metrics: Mapping[str, Any]) -> str:
@@ -78,11 +80,9 @@ def report(summary: Mapping[str, Any]) -> str:
             head = f"| {label} | pictures right | 95 % | n |\n|---|---|---|---|\n"
             lines = [table_line(name, row) for name, row in m[key].items()]
             parts += [f"## By {label}\n", head + "\n".join(lines) + "\n"]
-    if m["not_judged"]:
-        parts += ["## Prompts that were not judged\n"]
-        shown = list(m["not_judged"].items())
-        parts += [f"- {prompt}: {reason}" for prompt, reason in shown[:20]]
-        parts += [f"- and {len(shown) - 20} more (all in report.json)" if len(shown) > 20 else "", ""]
+    for key, label in (("not_judged", "judged"), ("not_scored", "scored")):
+        if m[key]:
+            parts += [f"## Prompts that were not {label}\n", _left_out(m[key])]
     if summary["files"]:
         parts += ["## Files in the form of other benchmarks\n"]
         parts += [f"- {name}: `{path}`" for name, path in summary["files"].items()]
@@ -164,6 +164,12 @@ def _entry(
         picture = opened.convert("RGB")
     title = f"{run.prompts[place[0]].id}, image {place[1]}"
     return SheetEntry(picture, title, relations=reports_of(line), **known)
+
+
+def _left_out(reasons: Mapping[str, str]) -> str:
+    shown = [f"- {prompt}: {reason}" for prompt, reason in reasons.items()]
+    more = [f"- and {len(shown) - LISTED} more (all in report.json)"] if len(shown) > LISTED else []
+    return "\n".join([*shown[:LISTED], *more]) + "\n"
 
 
 def _at_n(rows: list[dict[str, Any]]) -> str:

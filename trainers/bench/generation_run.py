@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -121,17 +121,19 @@ def _draw(run: Run, draw: Draw, places: Sequence[Place]) -> dict[Place, str]:
     return {}
 
 
-def score_images(run: Run, scorer: SpatialScorer, *, batch_size: int) -> None:
-    """Write the score of every image that is there and has none."""
+def score_images(run: Run, scorer: SpatialScorer, *, batch_size: int) -> dict[int, str]:
+    """Write the score of every image that is there and has none; returns why prompts were not scored."""
 
-    def lines(places: Sequence[Place]) -> Iterator[dict[str, Any]]:
+    def lines(places: Sequence[Place]) -> list[dict[str, Any]]:
         scores = scorer.score([run.path(p) for p in places], [run.prompts[j].text for j, _ in places])
-        mean, std = scores.mean.tolist(), scores.std.tolist()
-        for (j, k), m, s in zip(places, mean, std, strict=True):
-            # NaN is no JSON: what could not be judged has no number.
-            yield {"prompt": j, "image": k, "mean": m if m == m else None, "std": s if s == s else None}
+        rows = zip(places, scores.mean.tolist(), scores.std.tolist(), strict=True)
+        # NaN is no JSON: what could not be judged has no number.
+        return [
+            {"prompt": j, "image": k, "mean": m if m == m else None, "std": s if s == s else None}
+            for (j, k), m, s in rows
+        ]
 
-    _extend(run, run.folder / SCORES, lines, batch_size=batch_size, what="scoring")
+    return _extend(run, run.folder / SCORES, lines, batch_size=batch_size, what="scoring", without={})
 
 
 def judge_images(run: Run, judge: SpatialScorer, *, batch_size: int) -> dict[int, str]:
@@ -140,40 +142,30 @@ def judge_images(run: Run, judge: SpatialScorer, *, batch_size: int) -> dict[int
     A prompt is judged by the relations that its words state. One without any, or whose things the judge does
     not know, is left out and said so.
     """
-    unjudged = {
+    silent = {
         j: "states no relation that could be inverted"
         for j, prompt in enumerate(run.prompts)
         if not inverse_graph(parse_prompt(prompt.text)).relations
     }
 
-    def lines(places: Sequence[Place]) -> Iterator[dict[str, Any]]:
-        places = [place for place in places if place[0] not in unjudged]
-        if not places:
-            return
+    def lines(places: Sequence[Place]) -> list[dict[str, Any]]:
         recorder = _Recorder(judge)
-        try:
-            found = spatial_accuracy(
-                [run.path(p) for p in places], [run.prompts[j].text for j, _ in places], recorder
-            )
-        except ValueError as error:
-            if len({j for j, _ in places}) == 1:
-                unjudged[places[0][0]] = str(error)
-                return
-            for j in dict.fromkeys(j for j, _ in places):
-                yield from lines([place for place in places if place[0] == j])
-            return
+        found = spatial_accuracy(
+            [run.path(p) for p in places], [run.prompts[j].text for j, _ in places], recorder
+        )
         rows = zip(places, recorder.reports[0], found.correct, found.correct_by_chance, strict=True)
-        for (j, k), reports, correct, by_chance in rows:
-            yield {
+        return [
+            {
                 "prompt": j,
                 "image": k,
                 "correct": correct,
                 "correct_by_chance": by_chance,
                 "relations": [asdict(report) for report in reports],
             }
+            for (j, k), reports, correct, by_chance in rows
+        ]
 
-    _extend(run, run.folder / VERDICTS, lines, batch_size=batch_size, what="judging", without=unjudged)
-    return unjudged
+    return _extend(run, run.folder / VERDICTS, lines, batch_size=batch_size, what="judging", without=silent)
 
 
 def reports_of(line: Mapping[str, Any]) -> list[RelationReport]:
@@ -211,21 +203,34 @@ class _Recorder(SpatialScorer):
 def _extend(
     run: Run,
     path: Path,
-    lines: Callable[[Sequence[Place]], Iterator[dict[str, Any]]],
+    lines: Callable[[Sequence[Place]], list[dict[str, Any]]],
     *,
     batch_size: int,
     what: str,
-    without: Mapping[int, str] | None = None,
-) -> None:
+    without: Mapping[int, str],
+) -> dict[int, str]:
+    """Append the lines of every image that has none; returns `without` and the prompts that were refused."""
     done = {(line["prompt"], line["image"]) for line in read_journal(path)}
-    skipped = set(without or {})
     left = [
         place
         for place in run.places()
-        if place not in done and place[0] not in skipped and run.path(place).is_file()
+        if place not in done and place[0] not in without and run.path(place).is_file()
     ]
+    refused = dict(without)
+
+    def made(places: Sequence[Place]) -> list[dict[str, Any]]:
+        try:
+            return lines(places)
+        except ValueError as error:
+            numbers = list(dict.fromkeys(j for j, _ in places))
+            if len(numbers) == 1:
+                refused[numbers[0]] = str(error)
+                return []
+            return [line for j in numbers for line in made([place for place in places if place[0] == j])]
+
     with path.open("a", encoding="utf-8") as file, tqdm(total=len(left), desc=what, disable=None) as bar:
         for some in chunks(left, batch_size):
-            file.writelines(json.dumps(line) + "\n" for line in lines(some))
+            file.writelines(json.dumps(line) + "\n" for line in made(some))
             file.flush()
             bar.update(len(some))
+    return refused

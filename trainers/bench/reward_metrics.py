@@ -61,6 +61,7 @@ def measure_answers(
         "by_tag": by_label(cases, hits, [c.pair.tags for c in cases]),
         "ties": [_name(c) for c, m in zip(cases, margins, strict=True) if m == 0],
         "not_judged": [_name(c) for c, m in zip(cases, margins, strict=True) if math.isnan(m)],
+        "reasons": {_name(c): a.reason for c, a in zip(cases, given, strict=True) if a.reason},
         "calibration": _calibration(known),
     }
 

@@ -66,6 +66,20 @@ def test_scoring_goes_on_where_it_was_killed(cases: list[Comparison], tmp_path: 
     assert cut.read_text("utf-8") == text
 
 
+def test_a_prompt_that_a_scorer_refuses_is_not_judged(cases: list[Comparison], tmp_path: Path) -> None:
+    class Picky(LeftIsBright):
+        def _score(self, images: list[Tensor], graphs: list[SceneGraph], *, explain: bool) -> SpatialScores:
+            if any("right" in graph.text for graph in graphs):
+                raise ValueError("I have not learnt what right is.")
+            return super()._score(images, graphs, explain=explain)
+
+    made = score_cases(Picky(), cases, tmp_path / "a.jsonl", batch_size=4)
+    assert [math.isnan(made[c.pair.id, c.other_way].chosen) for c in cases] == [False, True] * 3
+    read = read_answers(tmp_path / "a.jsonl")
+    assert {a.reason for (_, way), a in read.items() if way} == {"I have not learnt what right is."}
+    assert {a.reason for (_, way), a in read.items() if not way} == {""}
+
+
 def test_a_proprietary_models_answers(tmp_path: Path, cases: list[Comparison]) -> None:
     file = tmp_path / "gpt.jsonl"
     rows = [

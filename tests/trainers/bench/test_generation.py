@@ -15,6 +15,8 @@ from PIL import Image
 from tiny_pipelines import FAMILIES, LeftBrightnessScorer
 from torch import Tensor
 
+from spatial_core.language.scene_graph import SceneGraph
+from spatial_core.scorers.base import SpatialScores
 from spatial_core.scorers.detection import Detection
 from spatial_core.scorers.geometric import GeometricScorer
 from spatial_trainers.bench.benchmark_files import write_benchmark_files
@@ -45,6 +47,15 @@ class ColorDetector:
             return None
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
         return Detection(name, tuple(map(float, box)), 0.9)
+
+
+class OnlyRelations(LeftBrightnessScorer):
+    """Refuses prompts that place nothing, as a judge refuses what it has not learnt."""
+
+    def _score(self, images: list[Tensor], graphs: list[SceneGraph], *, explain: bool) -> SpatialScores:
+        if not all(graph.relations for graph in graphs):
+            raise ValueError("This one has nothing on its left.")
+        return super()._score(images, graphs, explain=explain)
 
 
 def scene(**boxes: tuple[int, int, int, int]) -> Image.Image:
@@ -164,19 +175,20 @@ def test_a_run_on_a_tiny_flux(tmp_path: Path) -> None:
             facts,
             name="tiny",
             draw=lambda: pipeline_drawer(pipeline, inputs),
-            scorer=lambda: LeftBrightnessScorer(),
+            scorer=lambda: OnlyRelations(),
             judge=judge,
             batch_size=3,
         )
 
     whole = measured(tmp_path / "whole")
+    assert whole["metrics"]["not_scored"] == {"00002": "This one has nothing on its left."}
     m = whole["metrics"]
     assert m["judged_images"] == 4 and m["prompts"] == 4
     assert m["not_judged"] == {
         "00002": "states no relation that could be inverted",
         "00003": "No colour in 'purple ball'.",
     }
-    assert len((tmp_path / "whole" / SCORES).read_text().splitlines()) == 8
+    assert len((tmp_path / "whole" / SCORES).read_text().splitlines()) == 6
     for name in ("report.md", "report.json", "report.png", "failures.png"):
         assert (tmp_path / "whole" / name).stat().st_size > 0
     assert "# Generation benchmark: tiny" in (tmp_path / "whole" / "report.md").read_text()
