@@ -33,6 +33,7 @@ ADDED_VERBS = (
     "pretrain-starter",
     "train-localizer",
     "train-lora",
+    "train-rl",
     "serve-reward",
     "plot-run",
     "train-starter",

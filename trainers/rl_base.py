@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from spatial_core.pipeline.quiet import quiet_loading
 from spatial_core.starter import starter_path
 from spatial_trainers.prompt_cache import PromptCache
 from spatial_trainers.rl_recipe import BaseRecipe
+from spatial_trainers.rollout import RolloutRecipe
 
 # diffusers renamed the argument.
 _DTYPE = "dtype" if tuple(map(int, diffusers.__version__.split(".")[:2])) >= (0, 40) else "torch_dtype"
@@ -35,8 +37,8 @@ def base_folder(recipe: BaseRecipe, *, random: Path) -> str:
     return str(random) if recipe.model == "random" else recipe.model
 
 
-def check_base(folder: str, *, revision: str = "") -> None:
-    """Look at the base's configuration before anything is loaded.
+def check_base(folder: str, *, revision: str = "") -> str:
+    """Look at the base's configuration before anything is loaded, and return its class's name.
 
     Raises:
         FileNotFoundError: If it is neither a diffusers folder nor a hub id that can be reached.
@@ -61,6 +63,28 @@ def check_base(folder: str, *, revision: str = "") -> None:
             f"'base.model' = '{folder}' is distilled to a few steps: it follows no velocity field, and "
             "training with random steps blurs it. Train the base that it was made from (FLUX.1-dev for "
             "schnell); the LoRA can then be tried on the distilled one."
+        )
+    return name
+
+
+def check_guidance(name: str, rollout: RolloutRecipe) -> None:
+    """Check that what a base of class `name` guides away from is known while text encoders are there.
+
+    Raises:
+        ValueError: If there is guidance without a negative prompt.
+    """
+    if rollout.negative_prompt is not None:
+        return
+    scale = rollout.true_cfg_scale or 1.0
+    key = "true_cfg_scale"
+    if name == "StableDiffusion3Pipeline":
+        # Its default is to guide.
+        scale = math.inf if rollout.guidance_scale is None else rollout.guidance_scale
+        key = "guidance_scale"
+    if scale > 1.0:
+        raise ValueError(
+            f"A {name} with 'rollout.{key}' above 1 leads away from a negative prompt: set "
+            f"'rollout.negative_prompt', if only to \"\", or 'rollout.{key}' to 1."
         )
 
 

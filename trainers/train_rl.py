@@ -26,7 +26,7 @@ from spatial_trainers.metrics_log import MetricsLog
 from spatial_trainers.prompts import CurriculumSampler, Prompt, load_prompts
 from spatial_trainers.recipe import as_table
 from spatial_trainers.rewards import load_reward
-from spatial_trainers.rl_base import base_folder, check_base, encode_prompts, load_base
+from spatial_trainers.rl_base import base_folder, check_base, check_guidance, encode_prompts, load_base
 from spatial_trainers.rl_checkpoint import STATE_FILE, check_state, fixed_recipe, restore, save
 from spatial_trainers.rl_evaluation import (
     EVALUATION_FOLDER,
@@ -64,7 +64,7 @@ class RlRun:
         if state is not None:
             check_state(state, self.state_path, self.facts)
         folder = self._base(texts)
-        check_base(folder, revision=recipe.base.revision)
+        check_guidance(check_base(folder, revision=recipe.base.revision), recipe.rollout)
         reward = load_reward(recipe.reward, device=accelerator.device)
         judge = load_judge(recipe.evaluation.judge, device=accelerator.device)
         pipeline = load_base(recipe.base, folder)

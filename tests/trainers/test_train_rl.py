@@ -29,7 +29,7 @@ from spatial_trainers.nft import NftRecipe
 from spatial_trainers.prompts import PromptsRecipe
 from spatial_trainers.recipe import build
 from spatial_trainers.rewards import RewardRecipe
-from spatial_trainers.rl_base import check_base
+from spatial_trainers.rl_base import check_base, check_guidance
 from spatial_trainers.rl_recipe import BaseRecipe, EvaluationRecipe, RlRecipe
 from spatial_trainers.rollout import RolloutRecipe
 from spatial_trainers.train_rl import RlRun, train_rl
@@ -320,6 +320,19 @@ def test_other_families_are_refused(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     with pytest.raises(ValueError, match="must be one of FluxPipeline"):
         check_base(str(tmp_path))
+
+
+def test_guidance_needs_a_negative_prompt(recipe: RlRecipe) -> None:
+    for name, given in (
+        ("StableDiffusion3Pipeline", {}),
+        ("QwenImagePipeline", {"true_cfg_scale": 4.0}),
+    ):
+        with pytest.raises(ValueError, match="'rollout.negative_prompt'"):
+            check_guidance(name, RolloutRecipe(**given))
+        check_guidance(name, RolloutRecipe(**given, negative_prompt=""))
+    check_guidance("StableDiffusion3Pipeline", RolloutRecipe(guidance_scale=1.0))
+    with pytest.raises(ValueError, match="'rollout.true_cfg_scale' to 1"):
+        begun(replace(recipe, rollout=replace(recipe.rollout, true_cfg_scale=2.0)))
 
 
 def test_an_unknown_key_names_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
