@@ -87,11 +87,7 @@ class RewardServer(ThreadingHTTPServer):
             ValueError: If other machines could reach it and there is no token.
             OSError: If the address is in use or not one of this machine's.
         """
-        if not token and not _is_loopback(host):
-            raise ValueError(
-                f"Other machines can reach {host}, so a token is needed: put one into the environment "
-                "variable SPATIAL_REWARD_TOKEN, here and where the training runs. Or listen at 127.0.0.1."
-            )
+        check_exposure(host, token)
         self.part, self.limits = part, limits
         self._token = token
         self.busy = threading.Lock()
@@ -237,6 +233,19 @@ def _picture(text: Any, number: int, limits: Limits) -> Image.Image:
     except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _Refusal(400, f"Image {number} must be a PNG file in base64: {error}.") from error
     return image
+
+
+def check_exposure(host: str, token: str) -> None:
+    """Check that whoever can reach a server at `host` has to show something.
+
+    Raises:
+        ValueError: If other machines could reach it and there is no token.
+    """
+    if not token and not _is_loopback(host):
+        raise ValueError(
+            f"Other machines can reach {host}, so a token is needed: put one into the environment variable "
+            "SPATIAL_REWARD_TOKEN, here and where the training runs. Or listen at 127.0.0.1."
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import math
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from tiny_pipelines import LeftBrightnessScorer
 from torch import Tensor
 
 from spatial_core.images import to_pil
+from spatial_trainers.commands import serve_reward as command
 from spatial_trainers.recipe import build
 from spatial_trainers.reward_client import RemoteReward
 from spatial_trainers.rewards import (
@@ -360,6 +363,32 @@ def test_a_scorers_own_complaint_is_the_clients_and_a_crash_the_servers() -> Non
             "The reward 'light' failed with ValueError: no such prompt. Try it alone on one picture.",
         )
         assert ask(url, json.dumps(body | {"prompts": ["b"]}).encode())[0] == 500
+
+
+def test_the_command_serves_and_refuses_before_it_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "served_reward.py").write_text("def red(images, prompts):\n    return [0.5] * len(prompts)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delenv(command.TOKEN_VARIABLE, raising=False)
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    serve, found = RewardServer.serve_forever, []
+
+    def once(server: RewardServer) -> None:
+        threading.Thread(target=serve, args=(server, 0.01), daemon=True).start()
+        found.extend(quick(f"http://127.0.0.1:{server.server_port}")(pictures(0.2, 0.4), ["a"] * 2).tolist())
+        server.shutdown()
+
+    monkeypatch.setattr(RewardServer, "serve_forever", once)
+    command.run(parser.parse_args(["--function", "served_reward:red", "--port", "0"]))
+    assert found == [0.5, 0.5]
+    said = capsys.readouterr().out
+    assert said.startswith("red at http://127.0.0.1:") and "without a token; Ctrl-C ends it." in said
+    with pytest.raises(ValueError, match="Other machines can reach ::, so a token is needed"):
+        command.run(parser.parse_args(["--function", "nowhere:f", "--host", "::"]))
+    with pytest.raises(ValueError, match="'nowhere:f' cannot be imported"):
+        command.run(parser.parse_args(["--function", "nowhere:f"]))
 
 
 class _Scripted(BaseHTTPRequestHandler):

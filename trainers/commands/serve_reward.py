@@ -51,8 +51,10 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from spatial_trainers.rewards import RewardRecipe, load_reward
-    from spatial_trainers.serve_reward import Limits, RewardServer
+    from spatial_trainers.serve_reward import Limits, RewardServer, check_exposure
 
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    check_exposure(args.host, token)
     recipe = RewardRecipe(
         scorer="" if args.function else args.scorer,
         function=args.function or "",
@@ -65,7 +67,6 @@ def run(args: argparse.Namespace) -> None:
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     (part,) = load_reward([recipe], device=device).parts
     limits = Limits(images=args.max_images, megabytes=args.max_megabytes)
-    token = os.environ.get(TOKEN_VARIABLE, "")
     with RewardServer(part, host=args.host, port=args.port, token=token, limits=limits) as server:
         print(
             f"{part.name} at http://{args.host}:{server.server_port}, "
