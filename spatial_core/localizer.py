@@ -31,7 +31,7 @@ from spatial_core.scorers.detection import Detection
 
 WEIGHTS_FILE, CONFIG_FILE = "localizer.safetensors", "config.json"
 
-THRESHOLD = 0.3
+THRESHOLD = 0.15
 """Least score of a detection."""
 
 _LEAST_HEAT, _LEAST_PEAK = 0.15, 0.25

@@ -94,6 +94,8 @@ class ScenesRecipe:
         focus: Relations that get test pairs of their own, of which the one edit concerns them, so that the
             table by relation has enough of the rare ones; no other table counts these pairs.
         focus_pairs: How many for each.
+        close: Further test pairs, of which one thing is within the dead zone, as the calibration table wants;
+            no other table counts these.
         processes: That render; the pairs do not depend on it.
     """
 
@@ -110,6 +112,7 @@ class ScenesRecipe:
     held_out_wordings: float = 0.25
     focus: tuple[str, ...] = ()
     focus_pairs: int = 0
+    close: int = 0
     processes: int = 1
 
 

@@ -20,10 +20,9 @@ from spatial_trainers.pair_accuracy import (
     number,
     probability,
     share,
-    share_where,
     table_line,
 )
-from spatial_trainers.pair_data import FOCUSED, Comparison
+from spatial_trainers.pair_data import FOCUSED, NEAR_DEAD_ZONE, Comparison
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,8 @@ def measure(
 ) -> dict[str, Any]:
     """Return every number of the validation table.
 
-    Pairs tagged `FOCUSED` enter the tables by relation alone.
+    Pairs tagged `FOCUSED` enter the tables by relation alone, and those tagged `NEAR_DEAD_ZONE` none but the
+    row of that tag.
 
     Args:
         cases: The comparisons.
@@ -93,33 +93,41 @@ def measure(
         temperatures: For the probabilities; 1 if None.
     """
     temperatures = temperatures or Temperatures()
-    everything = _families(cases, judged)
-    natural = [(c, j) for c, j in zip(cases, judged, strict=True) if FOCUSED not in c.pair.tags]
-    cases, judged = [c for c, _ in natural], [j for _, j in natural]
+    both = list(zip(cases, judged, strict=True))
     hits = [hit(j.margin) for j in judged]
     probabilities = [probability(j.calibrated_margin / temperatures.pair) for j in judged]
-    pairs = {case.pair.id for case in cases}
+    plain = [i for i, c in enumerate(cases) if not {FOCUSED, NEAR_DEAD_ZONE} & set(c.pair.tags)]
+    near = [i for i, c in enumerate(cases) if NEAR_DEAD_ZONE in c.pair.tags]
 
-    def tagged(tag: str) -> dict[str, Any]:
-        chosen = [p for c, p in zip(cases, probabilities, strict=True) if tag in c.pair.tags]
-        return share_where(cases, hits, lambda c: tag in c.pair.tags) | calibration(chosen)
+    def table(rows: Sequence[int]) -> dict[str, Any]:
+        chosen = [cases[i] for i in rows]
+        accuracy = share([hits[i] for i in rows], independent=len({c.pair.id for c in chosen}))
+        return accuracy | calibration([probabilities[i] for i in rows])
 
+    tags = sorted({tag for i in plain for tag in cases[i].pair.tags})
+    by_tag = {tag: table([i for i in plain if tag in cases[i].pair.tags]) for tag in tags}
+    if near:
+        by_tag[NEAR_DEAD_ZONE] = table(near)
+    everything = _families([b for b in both if NEAR_DEAD_ZONE not in b[0].pair.tags])
+    natural, natural_hits = [cases[i] for i in plain], [hits[i] for i in plain]
+    pairs = {case.pair.id for case in natural}
     return {
         "pairs": len(pairs),
-        "comparisons": len(cases),
-        "accuracy": share(hits, independent=len(pairs)),
-        "both_ways": both_ways(cases, hits),
-        "by_edits": by_edits(cases, hits),
-        "by_relations": by_relations(cases, hits),
-        "by_tag": {tag: tagged(tag) for tag in sorted({tag for c in cases for tag in c.pair.tags})},
+        "comparisons": len(natural),
+        "accuracy": share(natural_hits, independent=len(pairs)),
+        "both_ways": both_ways(natural, natural_hits),
+        "by_edits": by_edits(natural, natural_hits),
+        "by_relations": by_relations(natural, natural_hits),
+        "by_tag": by_tag,
         **everything,
-        "nll": round(sum(-math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities), 4) + 0.0,
-        **calibration(probabilities),
+        "nll": round(sum(-math.log(max(probabilities[i], 1e-12)) for i in plain) / len(plain), 4) + 0.0,
+        **calibration([probabilities[i] for i in plain]),
     }
 
 
-def _families(cases: Sequence[Comparison], judged: Sequence[Judgement]) -> dict[str, Any]:
+def _families(judgements: Sequence[tuple[Comparison, Judgement]]) -> dict[str, Any]:
     """Return the tables by relation: of comparisons, and of verdicts on single relations."""
+    cases, judged = [c for c, _ in judgements], [j for _, j in judgements]
     hits = [hit(j.margin) for j in judged]
     clauses = _known_clauses(cases, judged)
 

@@ -21,11 +21,12 @@ import torch
 from tqdm import tqdm
 
 from spatial_core.atomic_files import atomic_path, write_text
+from spatial_core.scenes.close_pairs import sample_close_pairs
 from spatial_core.scenes.closure import FALSE, FAMILIES, TRUE, Closure
 from spatial_core.scenes.pairs import PairBatch, ScenePair, edit_margins, sample_pairs
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.statements import PAPER_HISTOGRAM, SHORT_HISTOGRAM
-from spatial_trainers.pair_data import FOCUSED
+from spatial_trainers.pair_data import FOCUSED, NEAR_DEAD_ZONE
 from spatial_trainers.recipe import ScenesRecipe, build
 
 SHARD = 128
@@ -67,7 +68,7 @@ def render_pairs(recipe: ScenesRecipe) -> Path:
         for split, count in (
             ("train", recipe.train),
             ("validation", recipe.validation),
-            ("test", recipe.test + len(recipe.focus) * recipe.focus_pairs),
+            ("test", recipe.test + _focused(recipe) + recipe.close),
         )
         for number in range(-(-count // SHARD))
     ]
@@ -144,18 +145,27 @@ class _Drawn:
         return self.batch.pairs[self.row]
 
 
+def _focused(recipe: ScenesRecipe) -> int:
+    return len(recipe.focus) * recipe.focus_pairs
+
+
 def _wish(recipe: ScenesRecipe, split: str, index: int) -> dict[str, Any]:
     """Return what `sample_pairs` is told differently from pair to pair."""
     rng = Random(f"{recipe.seed}|{split}|{index}")
+    if split == "test" and index >= recipe.test + _focused(recipe):
+        return {"close": True, "short": True, "held_out": False, "focus": ""}
     if split == "test" and index >= recipe.test:
         focus = recipe.focus[(index - recipe.test) // recipe.focus_pairs]
-        return {"short": rng.random() < 0.5, "held_out": False, "focus": focus}
+        return {"close": False, "short": rng.random() < 0.5, "held_out": False, "focus": focus}
     short = rng.random() < recipe.short
     held_out = split == "test" and rng.random() < recipe.held_out_wordings
-    return {"short": short, "held_out": held_out, "focus": ""}
+    return {"close": False, "short": short, "held_out": held_out, "focus": ""}
 
 
 def _sample(recipe: ScenesRecipe, split: str, indices: Sequence[int], wish: dict[str, Any]) -> list[_Drawn]:
+    if wish["close"]:
+        close = sample_close_pairs([recipe.seed * 10**7 + i for i in indices], size=recipe.size)
+        return [_Drawn(close, row, margin) for row, margin in enumerate(edit_margins(close))]
     long = {n: w for n, w in PAPER_HISTOGRAM.items() if n <= recipe.max_relations}
     # A prompt of one relation cannot differ in two.
     most = 1 if wish["short"] or wish["focus"] else recipe.max_edits
@@ -211,7 +221,8 @@ def _record(
         "held-out family": recipe.held_out_family in stated,
         "five or more objects": named >= 5,
         "fewer than five objects": named < 5,
-        "close to call": drawn.margin < CLOSE,
+        "close to call": drawn.margin < CLOSE and not wish["close"],
+        NEAR_DEAD_ZONE: wish["close"],
     }
     before, after = pair.graph, pair.graph_rejected
     return {

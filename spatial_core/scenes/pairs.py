@@ -289,10 +289,26 @@ def sample_pairs(
         return PairBatch((), nothing, nothing, 0)
     return PairBatch(
         pairs=tuple(r[0] for r in results),
-        rendering=_stack([r[1] for r in results]),
-        rendering_rejected=_stack([r[2] for r in results]),
+        rendering=Rendering.joined([r[1] for r in results]),
+        rendering_rejected=Rendering.joined([r[2] for r in results]),
         num_tried=tried,
     )
+
+
+def rendered_margin(statement: Statement, rendering: Rendering, row: int, scene: Scene) -> float:
+    """Return the signed margin of `geometry.judge` for a statement about one rendered scene."""
+    size = rendering.images.shape[-1]
+    index = [statement.subject, *statement.objects]
+    things = [i for i, o in enumerate(scene.objects) if o.named]
+    far = rendering.distances[row].double().cpu()
+    verdict = judge(
+        statement.relation,
+        rendering.full_boxes[row, index].double().cpu()[None],
+        distances=far[index][None],
+        image_size=(size, size),
+        distance_range=torch.stack([far[things].min(), far[things].max()])[None],
+    )
+    return float(verdict.margin)
 
 
 def edit_margins(batch: PairBatch) -> list[float]:
@@ -302,51 +318,21 @@ def edit_margins(batch: PairBatch) -> list[float]:
     forms, each in its own picture; 1 where none of them is a matter of degree (what is on or in what).
     """
     found: list[float] = []
-    size = batch.rendering.images.shape[-1]
     for row, pair in enumerate(batch.pairs):
-        least = 1.0
+        margins = [1.0]
         for edit in pair.edits:
             sides = (
                 (edit.before, batch.rendering, pair.scene),
                 (edit.after, batch.rendering_rejected, pair.scene_rejected),
             )
-            for statements, rendering, scene in sides:
-                for s in statements:
-                    if s.relation in BY_STATE:
-                        continue
-                    index = [s.subject, *s.objects]
-                    things = [i for i, o in enumerate(scene.objects) if o.named]
-                    far = rendering.distances[row].double().cpu()
-                    verdict = judge(
-                        s.relation,
-                        rendering.full_boxes[row, index].double().cpu()[None],
-                        distances=far[index][None],
-                        image_size=(size, size),
-                        distance_range=torch.stack([far[things].min(), far[things].max()])[None],
-                    )
-                    least = min(least, abs(float(verdict.margin)))
-        found.append(least)
+            margins += [
+                abs(rendered_margin(s, rendering, row, scene))
+                for statements, rendering, scene in sides
+                for s in statements
+                if s.relation not in BY_STATE
+            ]
+        found.append(min(margins))
     return found
-
-
-def _stack(parts: Sequence[Rendering]) -> Rendering:
-    """Join renderings of one row, padding to the largest number of objects."""
-    most = max((p.boxes.shape[1] for p in parts), default=0)
-
-    def padded(tensor: torch.Tensor) -> torch.Tensor:
-        widths = [0, 0] * (tensor.dim() - 2) + [0, most - tensor.shape[1]]
-        return torch.nn.functional.pad(tensor, widths)
-
-    return Rendering(
-        images=torch.cat([p.images for p in parts]),
-        depth=torch.cat([p.depth for p in parts]),
-        instance=torch.cat([p.instance for p in parts]),
-        boxes=torch.cat([padded(p.boxes) for p in parts]),
-        full_boxes=torch.cat([padded(p.full_boxes) for p in parts]),
-        visible_fraction=torch.cat([padded(p.visible_fraction) for p in parts]),
-        distances=torch.cat([padded(p.distances) for p in parts]),
-        centers=torch.cat([padded(p.centers) for p in parts]),
-    )
 
 
 def _eased(count: int, attempt: int, *, least: int) -> int:

@@ -10,7 +10,7 @@ Shadows are soft decals on the support planes, drawn only where the visible surf
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -79,6 +79,25 @@ class Rendering:
     visible_fraction: Tensor
     distances: Tensor
     centers: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rendering]) -> Rendering:
+        """Return all rows of `parts`, at least one, padded to the largest number of objects."""
+        most = max(p.boxes.shape[1] for p in parts)
+
+        def padded(tensor: Tensor) -> Tensor:
+            widths = [0, 0] * (tensor.dim() - 2) + [0, most - tensor.shape[1]]
+            return torch.nn.functional.pad(tensor, widths)
+
+        pictures = ("images", "depth", "instance")
+        return cls(
+            **{
+                f.name: torch.cat(
+                    [getattr(p, f.name) if f.name in pictures else padded(getattr(p, f.name)) for p in parts]
+                )
+                for f in fields(cls)
+            }
+        )
 
 
 def render(
