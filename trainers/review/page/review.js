@@ -75,7 +75,7 @@ class Review {
     this.current = null;
     this.finished = false;
     this.busy = false;
-    this.zoom = new Zoom();
+    this.zoom = new Zoom(root.parentElement);
     this.build(root, leave);
     document.addEventListener("keydown", (event) => this.onKey(event));
     this.send();

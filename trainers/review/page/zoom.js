@@ -3,7 +3,7 @@
 const LIMIT = 16;
 
 export class Zoom {
-  constructor() {
+  constructor(place) {
     this.layer = document.createElement("div");
     this.layer.className = "spatial-review-zoom";
     this.layer.hidden = true;
@@ -22,7 +22,7 @@ export class Zoom {
     close.setAttribute("aria-label", "Close");
     close.addEventListener("click", () => this.close());
     this.layer.append(hint, close);
-    document.body.append(this.layer);
+    place.append(this.layer);
     this.pointers = new Map();
     this.layer.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
     this.layer.addEventListener("pointerdown", (event) => this.onDown(event));
