@@ -341,6 +341,7 @@ class PendingReward:
     images: RewardImages
     prompts: list[str]
     _reward: RewardSum
+    _before: PendingReward | None
     _found: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _running: tuple[RewardPart, float] | None = None
@@ -353,6 +354,16 @@ class PendingReward:
         Raises:
             RewardError: If a part failed, or took longer than its timeout.
         """
+        self._wait()
+        if self._failure is not None:
+            raise self._failure
+        return self._reward.summed(self._found)
+
+    def _wait(self) -> None:
+        # What hangs in an earlier group keeps this one from ever beginning.
+        if self._before is not None:
+            self._before._wait()
+            self._before = None
         with self._changed:
             while not self._done:
                 left = None
@@ -365,9 +376,6 @@ class PendingReward:
                             f"{len(self.prompts)} pictures. Raise its 'timeout', or look whether it hangs."
                         )
                 self._changed.wait(left)
-        if self._failure is not None:
-            raise self._failure
-        return self._reward.summed(self._found)
 
     def _run(self) -> None:
         try:
@@ -398,6 +406,7 @@ class BackgroundReward:
         """Start the thread."""
         self._reward = reward
         self._queue: queue.SimpleQueue[PendingReward | None] = queue.SimpleQueue()
+        self._last: PendingReward | None = None
         # A thread that hangs must not keep the process from ending, as that of an executor would.
         threading.Thread(target=self._work, daemon=True, name="reward").start()
 
@@ -408,7 +417,8 @@ class BackgroundReward:
             images: Must not be changed until the result is there.
             prompts: As many.
         """
-        pending = PendingReward(images, prompts, self._reward)
+        pending = PendingReward(images, prompts, self._reward, self._last)
+        self._last = pending
         self._queue.put(pending)
         return pending
 

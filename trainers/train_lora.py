@@ -70,6 +70,8 @@ class LoraRun:
         self.output.mkdir(parents=True, exist_ok=True)
         self.state_path = self.output / STATE_FILE
         state = load_state(self.state_path) if self.state_path.is_file() else None
+        if state is not None:
+            check_state(state, self.state_path, {"recipe": _fixed(recipe)})
         examples, drawn = self._data()
         texts = list(dict.fromkeys(drawn or [example.prompt for example in examples]))
         self.shown = list(recipe.samples.prompts) or texts[:4]
