@@ -232,6 +232,19 @@ def _table(verdicts: Sequence[tuple[str, bool, bool, str]]) -> dict[str, dict[st
     return table
 
 
+def _earlier_goes(facts: dict[str, Any] | None) -> list[str]:
+    """Return a line for each training that the weights went through before, the last one first."""
+    lines: list[str] = []
+    while facts:
+        s = facts["settings"]
+        lines.append(
+            f"Before that: {s['steps']} steps of {s['batch_size']} pictures from {facts['scenes']} scenes, "
+            f"seed {s['seed']}."
+        )
+        facts = facts["went_on_from"]
+    return lines
+
+
 def report(facts: dict[str, Any]) -> str:
     """Return the model card's text for what `train_localizer.run` measured."""
     m, s = facts["measured"], facts["settings"]
@@ -253,6 +266,7 @@ def report(facts: dict[str, Any]) -> str:
         f"(renderer {facts['renderer']}, sha256 of what was read `{facts['data_sha256']}`), {s['steps']}",
         f"steps of {s['batch_size']} pictures, seed {s['seed']}, on {facts['machine']}.",
         "`card.json` holds the recipe and every number.",
+        *_earlier_goes(facts["went_on_from"]),
         "",
         f"## Measured on {m['scenes']} scenes of other seeds",
         "",
