@@ -70,9 +70,8 @@ def add_routes(app: Any, session: ReviewSession) -> None:
             found = await run_in_threadpool(
                 session.picture, request.path_params["token"], request.path_params["side"]
             )
-        except ValueError as error:
-            # Without the reason, which names files of this machine and tells which picture is the chosen one.
-            del error
+        except ValueError:
+            # Its reason names files of this machine and tells which picture is the chosen one.
             return JSONResponse({"error": "This picture cannot be shown."}, status_code=404)
         headers = {
             "cache-control": "private, max-age=86400, immutable",

@@ -133,7 +133,7 @@ class ReviewSession:
         self._answered: dict[str, int] = {}
         self._votes = 0
         self._broken_gold: set[str] = set()
-        self._pictures: OrderedDict[tuple[str, str, str], Picture] = OrderedDict()
+        self._pictures: OrderedDict[tuple[bool, str, str], Picture] = OrderedDict()
         for assignment in store.assignments():
             self._remember(assignment)
         for verdict in store.verdicts():
