@@ -22,6 +22,7 @@ from spatial_trainers.bench.generation_run import (
     score_images,
 )
 from spatial_trainers.bench.journal import read_journal
+from spatial_trainers.bench.plotting import can_plot
 from spatial_trainers.bench.prompt_files import PromptSet
 
 REPORT, REPORT_JSON, PLOT, SHEET = "report.md", "report.json", "report.png", "failures.png"
@@ -90,7 +91,8 @@ def run_generation_benchmark(
     write_text(run.folder / REPORT_JSON, json.dumps(summary, indent=2) + "\n")
     write_text(run.folder / REPORT, report(summary))
     if metrics["judged_images"]:
-        draw_plot(metrics, run.folder / PLOT, title=f"{name} on {prompts.name}")
+        if can_plot():
+            draw_plot(metrics, run.folder / PLOT, title=f"{name} on {prompts.name}")
         draw_failures(run, run.folder / SHEET, title=name)
     return summary
 

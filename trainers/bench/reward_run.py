@@ -11,6 +11,7 @@ from spatial_core.atomic_files import write_text
 from spatial_core.scorers.base import SpatialScorer
 from spatial_trainers.bench.answers import Answer, Key, answered_cases, read_answers, score_cases
 from spatial_trainers.bench.pair_set import BenchPairs, with_training
+from spatial_trainers.bench.plotting import can_plot
 from spatial_trainers.bench.reward_metrics import compare_scorers, measure_answers
 from spatial_trainers.bench.reward_report import draw_plot, report
 from spatial_trainers.pair_data import Pair
@@ -29,6 +30,8 @@ def run_reward_benchmark(
     train: Sequence[Pair] = (),
 ) -> dict[str, Any]:
     """Score, measure and write `report.md`, `.json` and `.png`; the same call goes on after a kill.
+
+    The plot is left out where matplotlib is not installed.
 
     Args:
         pairs: What is judged.
@@ -74,7 +77,8 @@ def run_reward_benchmark(
     }
     write_text(output / REPORT_JSON, json.dumps(summary, indent=2) + "\n")
     write_text(output / REPORT, report(summary))
-    draw_plot(results, output / PLOT, title=f"{pairs.name}: {len(pairs.pairs)} pairs")
+    if can_plot():
+        draw_plot(results, output / PLOT, title=f"{pairs.name}: {len(pairs.pairs)} pairs")
     return summary
 
 

@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> None:
     )
     from spatial_trainers.bench.generation_report import table_2
     from spatial_trainers.bench.generation_run import Run
+    from spatial_trainers.bench.plotting import NO_PLOT, can_plot
     from spatial_trainers.bench.prompt_files import read_prompts
     from spatial_trainers.bench.scorers import best_device, load_scorer
 
@@ -141,3 +142,5 @@ def run(args: argparse.Namespace) -> None:
         )
     print(table_2(name, metrics))
     print(f"Every table is in {args.out}/{REPORT}, the worst failures in {args.out}/{SHEET}.")
+    if not can_plot():
+        print(NO_PLOT)

@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> None:
     from transformers.utils import logging
 
     from spatial_trainers.bench.pair_set import read_pairs, training_pairs
+    from spatial_trainers.bench.plotting import NO_PLOT, can_plot
     from spatial_trainers.bench.reward_report import table_1
     from spatial_trainers.bench.reward_run import PLOT, REPORT, run_reward_benchmark
     from spatial_trainers.bench.scorers import best_device, load_scorer
@@ -82,7 +83,8 @@ def run(args: argparse.Namespace) -> None:
         train=training_pairs(args.probes)[: args.probe_pairs] if args.probes else (),
     )
     print(table_1(summary["results"], summary["probes"]))
-    print(f"Every table is in {args.out}/{REPORT}, the plot in {args.out}/{PLOT}.")
+    print(f"Every table is in {args.out}/{REPORT}.")
+    print(f"The plot is {args.out}/{PLOT}." if can_plot() else NO_PLOT)
 
 
 def _named(given: list[str]) -> dict[str, str]:

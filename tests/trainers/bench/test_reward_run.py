@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,6 +105,15 @@ def test_a_whole_run(pairs: BenchPairs, tmp_path: Path) -> None:
     assert run_reward_benchmark(pairs, scorers, out, load=refuse) == found
     with pytest.raises(ValueError, match="the name 'bag' stands for 'bag', not for 'boxes'"):
         run_reward_benchmark(pairs, {"bag": "boxes"}, out, load=_load)
+
+
+def test_without_matplotlib_there_is_a_report_and_no_plot(
+    pairs: BenchPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("spatial_trainers.bench.plotting.find_spec", lambda name: None)
+    run_reward_benchmark(pairs, {"bag": "bag"}, tmp_path / "out", load=_load)
+    assert (tmp_path / "out" / "report.md").is_file() and not (tmp_path / "out" / "report.png").exists()
 
 
 def test_a_folder_is_of_one_set_of_pairs(pairs: BenchPairs, tmp_path: Path) -> None:
