@@ -30,6 +30,8 @@ _FIRST = (
     "grad_norm",
 )
 """What is shown, in this order, where nothing is asked for; a run has some of them."""
+_FEW, _PANELS = 3, 12
+"""With fewer of the usual metrics than this, others are shown too, a dozen in all."""
 _MANY = 60
 """Points beyond which a curve is drawn smoothed over its raw values."""
 _COLORS = ("#1e62d0", "#c8222e", "#1a7f37", "#9e6200", "#7a3fb5", "#00838f", "#c2410c", "#5b6470")
@@ -121,7 +123,8 @@ def chosen_metrics(runs: Mapping[str, Mapping[str, Curve]], wanted: Sequence[str
     if missing:
         raise ValueError(f"No run has {', '.join(missing)}; there are {', '.join(there)}.")
     usual = [name for name in _FIRST if name in there]
-    return list(wanted) or usual or there[:9]
+    others = [name for name in there if name not in usual and not name.startswith("seconds")]
+    return list(wanted) or (usual if len(usual) >= _FEW else [*usual, *others][:_PANELS]) or there
 
 
 def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

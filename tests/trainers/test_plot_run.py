@@ -73,13 +73,15 @@ def test_runs_are_told_apart_by_as_much_of_the_path_as_it_takes(tmp_path: Path) 
 
 
 def test_what_is_drawn(tmp_path: Path) -> None:
-    runs = read_runs([write(tmp_path / "a", [{"step": 1, "grad_norm": 1.0, "reward": 2.0, "odd": 3.0}])])
-    assert chosen_metrics(runs, []) == ["reward", "grad_norm"]
+    runs = read_runs(
+        [write(tmp_path / "a", [{"step": 1, "grad_norm": 1.0, "reward": 2.0, "kl": 1.0, "odd": 3.0}])]
+    )
+    assert chosen_metrics(runs, []) == ["reward", "kl", "grad_norm"]
     assert chosen_metrics(runs, ["odd"]) == ["odd"]
-    with pytest.raises(ValueError, match="No run has nothing; there are grad_norm, odd, reward"):
+    with pytest.raises(ValueError, match="No run has nothing; there are grad_norm, kl, odd, reward"):
         chosen_metrics(runs, ["odd", "nothing"])
-    strange = read_runs([write(tmp_path / "b", [{"step": 1, "odd": 3.0}])])
-    assert chosen_metrics(strange, []) == ["odd"]
+    strange = read_runs([write(tmp_path / "b", [{"step": 1, "odd": 3.0, "loss": 1.0, "seconds": 2.0}])])
+    assert chosen_metrics(strange, []) == ["loss", "odd"]
 
 
 def test_smoothing_keeps_constants_and_the_mean_in_the_middle() -> None:
