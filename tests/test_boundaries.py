@@ -299,6 +299,9 @@ def test_the_wheel_has_everything(wheel_names: set[str]) -> None:
         f"spatial_{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "trainers").glob("recipes/*.toml")
     }
     wanted |= {
+        f"spatial_{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "trainers").glob("review/page/*")
+    }
+    wanted |= {
         path.relative_to(ROOT).as_posix()
         for path in (CORE / "starter").rglob("*")
         if path.suffix in {".safetensors", ".json", ".jinja", ".md"}
