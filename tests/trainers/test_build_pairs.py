@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,7 @@ from spatial_trainers.dataset.drafts import Draft, Failure
 from spatial_trainers.dataset.records import SIDES, image_of, read_records
 from spatial_trainers.dataset.scene_source import SceneSource
 from spatial_trainers.dataset.shards import BuildFolder, Shard
+from spatial_trainers.pair_data import read_manifest
 from spatial_trainers.recipe import load_recipe
 
 RECIPE = BuildRecipe(
@@ -111,6 +113,21 @@ def test_the_report_and_the_card_say_what_is_there(built: Path) -> None:
     card = (built / "README.md").read_text()
     assert card.startswith("---\nlicense: cc0-1.0\n") and report["sha256"] in card
     assert "| relations a prompt |" in card
+
+
+def test_trainers_read_what_is_built_and_probes_are_reported(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built, tmp_path / "copy")
+    pairs = read_manifest(tmp_path / "copy" / "manifest.jsonl")
+    assert [len(pairs.splits[split]) for split in ("train", "validation", "test")] == [10, 1, 1]
+    for pair in pairs.splits["train"]:
+        assert pair.num_edits >= 1 and pair.families(other_way=False)
+        assert all(value == 1.0 for value in pair.labels[0]) and 0.0 in pair.labels[1]
+    probed = replace(RECIPE, output=str(tmp_path / "copy"), checks=ChecksRecipe(probes=True))
+    result = build_pairs(probed)
+    assert result is not None and result.drawn == 0
+    report = json.loads((tmp_path / "copy" / "report.json").read_text())
+    assert [probe["probe"] for probe in report["probes"]] == ["text", "image"]
+    assert "| image alone |" in (tmp_path / "copy" / "README.md").read_text()
 
 
 def test_the_same_seed_gives_the_same_files_and_another_seed_others(built: Path, tmp_path: Path) -> None:

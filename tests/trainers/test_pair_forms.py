@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import tarfile
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from spatial_core.language.parser import parse_prompt
+from spatial_trainers.commands import build_pairs, export_pairs, import_pairs
 from spatial_trainers.dataset.exchange import pairs_of, write_pairs
 from spatial_trainers.dataset.forms import FORMS
 from spatial_trainers.dataset.records import SIDES, Record, read_records, write_records
@@ -249,3 +251,29 @@ def test_broken_exports_are_named(manifest: Path, tmp_path: Path) -> None:
 def test_a_manifest_is_not_written_over(manifest: Path) -> None:
     with pytest.raises(ValueError, match="is there already"):
         write_pairs(pairs_of(manifest), manifest.parent)
+
+
+# --- the commands ---
+
+
+def _command(verb: Any, *words: str) -> None:
+    parser = argparse.ArgumentParser()
+    verb.add_arguments(parser)
+    verb.run(parser.parse_args(words))
+
+
+def test_commands_write_read_back_and_refuse(manifest: Path, tmp_path: Path, capsys: Any) -> None:
+    out, back = str(tmp_path / "out"), str(tmp_path / "back")
+    _command(export_pairs, str(manifest), out, "--form", "webdataset")
+    _command(import_pairs, out, back, "--form", "webdataset")
+    assert capsys.readouterr().out == f"5 pairs in {out}.\n5 pairs in {Path(back) / 'manifest.jsonl'}.\n"
+    with pytest.raises(ValueError, match="--push uploads Parquet files"):
+        _command(export_pairs, str(manifest), out, "--form", "webdataset", "--push", "me/pairs")
+    assert set(export_pairs.FORM_NAMES) == set(FORMS)
+
+
+def test_recipes_are_checked_without_building(capsys: Any) -> None:
+    _command(build_pairs, "pairs-80k", "--check")
+    assert capsys.readouterr().out == "pairs-80k: 80000 pairs; no mistakes.\n"
+    with pytest.raises(ValueError, match="nearest valid key is 'splits.train'"):
+        _command(build_pairs, "pairs-80k", "--check", "--set", "splits.trian=3")
