@@ -33,7 +33,7 @@ $(VENV)/.demo: pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/python -m pip install --quiet --editable ".[train,review,plots,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[train,review,plots,data,dev]"
 	@touch $@
 
 demo: $(VENV)/.demo
