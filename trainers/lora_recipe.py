@@ -139,6 +139,9 @@ class LoraOptimizerRecipe:
         ema_decay: Weights are averaged with this decay, and the average is drawn with and saved; 0 is off.
         noise_levels: How the noise of an example is drawn: "schedule", as often as the sampler visits it at
             this size; "logit_normal", most often midway (arXiv 2403.03206, section 3.1); "uniform".
+        told_guidance: What a base that was distilled with guidance (FLUX.1-dev, the starter) is told while it
+            learns, whatever it is told when it draws. Pictures are examples of what it draws at 1, without
+            guidance; learnt at a larger number, they take its guidance away.
     """
 
     steps: int
@@ -152,6 +155,7 @@ class LoraOptimizerRecipe:
     max_grad_norm: float = 1.0
     ema_decay: float = 0.0
     noise_levels: Literal["schedule", "logit_normal", "uniform"] = "schedule"
+    told_guidance: float = 1.0
 
 
 @dataclass(frozen=True)

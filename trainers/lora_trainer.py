@@ -161,11 +161,10 @@ class LoraTrainer:
 
     def _condition(self, examples: Sequence[Latents]) -> tuple[Condition, Tensor]:
         """Return what the denoiser is told of examples of one size, and the schedule of that size."""
-        told = self._recipe.samples.guidance_scale
-        # Classifier-free guidance has no place in training; a distilled base is told what it will be told.
+        # Classifier-free guidance has no place in training.
         given: dict[str, Any] = {family_guidance(self._pipeline): 1.0}
-        if self._pipeline.transformer.config.get("guidance_embeds") and told is not None:
-            given["guidance_scale"] = told
+        if self._pipeline.transformer.config.get("guidance_embeds"):
+            given["guidance_scale"] = self._recipe.optimizer.told_guidance
         begin = prepare(
             self._pipeline,
             **self._prompts.arguments([example.prompt for example in examples]),

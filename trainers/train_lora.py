@@ -45,7 +45,7 @@ LORA_FOLDER = "lora"
 SAMPLES_FOLDER = "samples"
 _WHOLE = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
 # What a resumed run may have otherwise: where things lie, what is shown, and how work is cut up.
-_FREE = ("output", "cache", "checkpoint_every", "log_every", "licence")
+_FREE = ("output", "cache", "checkpoint_every", "log_every", "licence", "samples")
 _FREE_SAMPLES = ("prompts", "per_prompt", "every", "batch_size", "seed")
 _FREE_REWARD = ("timeout", "retries", "batch_size", "device", "token_variable")
 
@@ -322,7 +322,6 @@ def _drawing(recipe: TrainLoraRecipe) -> dict[str, Any]:
 def _fixed(recipe: TrainLoraRecipe) -> dict[str, Any]:
     """Return the part of the recipe that a resumed run must share."""
     table = {key: value for key, value in as_table(recipe).items() if key not in _FREE}
-    table["samples"] = {"guidance_scale": recipe.samples.guidance_scale}
     del table["optimizer"]["micro_batch_size"], table["base"]["gradient_checkpointing"]
     if recipe.optimizer.schedule == "constant":
         # More steps begin like fewer.

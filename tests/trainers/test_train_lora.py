@@ -187,6 +187,22 @@ def test_ctrl_c_ends_the_step_and_writes_a_checkpoint(
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_a_distilled_base_learns_without_guidance_and_draws_with_it(
+    base: Path, pictures: Path, tmp_path: Path
+) -> None:
+    run = LoraRun(recipe(base, tmp_path, {"pictures": {"folder": str(pictures)}}), Accelerator())
+    told: list[float] = []
+    denoiser = run.painter._pipeline.transformer
+    denoiser.register_forward_pre_hook(
+        lambda _, args, kwargs: told.extend(kwargs["guidance"].tolist()), with_kwargs=True
+    )
+    run.trainer.take_step()
+    assert set(told) == {1.0}
+    told.clear()
+    run.painter.draw("a red ball", [0])
+    assert set(told) == {3.5}
+
+
 def test_micro_batches_change_nothing_but_rounding(base: Path, pictures: Path, tmp_path: Path) -> None:
     found: list[list[float]] = []
     for size in (1, 3):
