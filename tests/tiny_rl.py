@@ -18,7 +18,7 @@ from spatial_trainers.rl_recipe import BaseRecipe, RlOptimizerRecipe, RlRecipe
 from spatial_trainers.rl_trainer import RlTrainer
 from spatial_trainers.rollout import Arguments, RolloutRecipe
 
-PROMPTS = ("a red ball to the left of a blue cup", "a cup")
+PROMPTS = ["a red ball to the left of a blue cup", "a cup"]
 
 
 def bright(images: Tensor, _prompts: list[str]) -> Tensor:

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from spatial_core.atomic_files import atomic_path, write_text
-from spatial_core.images import to_batch, to_pil
+from spatial_core.images import to_pil, to_tensors
 from spatial_core.language.parser import parse_prompt
 from spatial_core.localizer import WEIGHTS_FILE as LOCALIZER_FILE
 from spatial_core.localizer import SpatialLocalizer
@@ -55,6 +55,13 @@ class Evaluation:
     def reward(self) -> float:
         """Mean reward."""
         return sum(self.rewards) / len(self.rewards)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a card says: the mean reward and what the judge found, with 95 % intervals."""
+        half = half_interval(self.rewards)
+        interval = [self.reward - half, self.reward + half] if len(self.rewards) > 1 else None
+        reward = {"mean": self.reward, "interval": interval, "n": len(self.rewards)}
+        return {"reward": reward, "spatial_accuracy": self.accuracy}
 
     def numbers(self) -> dict[str, float]:
         """Return what is worth a log."""
@@ -215,9 +222,14 @@ class Evaluator:
 
 def _pixels(path: Path) -> Tensor:
     with Image.open(path) as image:
-        found = to_batch([image.convert("RGB")])
-    assert isinstance(found, Tensor)
-    return found
+        return to_tensors([image.convert("RGB")])[0][None]
+
+
+def half_interval(values: Sequence[float]) -> float:
+    """Return half the width of the 95 % interval of a mean."""
+    if len(values) < 2:
+        return math.inf
+    return 1.96 * float(torch.tensor(values, dtype=torch.float64).std()) / math.sqrt(len(values))
 
 
 def table(before: Evaluation, after: Evaluation) -> str:
@@ -225,18 +237,15 @@ def table(before: Evaluation, after: Evaluation) -> str:
 
     The reward's change is paired by prompt; its interval is that of a mean.
     """
-    change = torch.tensor(after.rewards, dtype=torch.float64) - torch.tensor(
-        before.rewards, dtype=torch.float64
-    )
-    n = len(change)
-    half = 1.96 * float(change.std()) / math.sqrt(n) if n > 1 else math.inf
+    n = len(after.rewards)
+    changes = [now - then for then, now in zip(before.rewards, after.rewards, strict=True)]
     lines = [
         f"Steps: {after.step}. Prompts: {n}, the same seeds before and after.",
         "",
         "| | before | after | change |",
         "|---|---|---|---|",
         f"| reward (what was trained) | {before.reward:.4g} | {after.reward:.4g} | "
-        f"{float(change.mean()):+.3g} +- {half:.2g} |",
+        f"{after.reward - before.reward:+.3g} +- {half_interval(changes):.2g} |",
     ]
     if len(after.parts) > 1:
         for name, values in after.parts.items():

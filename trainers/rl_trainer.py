@@ -112,12 +112,8 @@ class RlTrainer:
             recipe: What to do; `base`, `prompts`, `reward` and `evaluation` are the caller's to see to.
             accelerator: Of one process or several, each with the whole model.
         """
-        self.pipeline, self.arguments, self.recipe, self.accelerator = (
-            pipeline,
-            arguments,
-            recipe,
-            accelerator,
-        )
+        self.pipeline, self.arguments = pipeline, arguments
+        self.recipe, self.accelerator = recipe, accelerator
         pipeline.set_progress_bar_config(disable=True)
         # Seams between tiles would be judged, and learnt.
         for off in ("disable_tiling", "disable_slicing"):
@@ -132,10 +128,9 @@ class RlTrainer:
             self.policy.trained.values(), lr=o.learning_rate, betas=o.betas, weight_decay=o.weight_decay
         )
         size = recipe.rollout.micro_batch_size
-        self.grpo = self.nft = None
-        if recipe.algorithm == "grpo":
-            self.grpo = Grpo(self.policy, recipe.grpo, micro_batch_size=size)
-        else:
+        self.grpo = Grpo(self.policy, recipe.grpo, micro_batch_size=size)
+        self.nft: Nft | None = None
+        if recipe.algorithm == "nft":
             clip = recipe.advantage.clip
             self.nft = Nft(self.policy, recipe.nft, micro_batch_size=size, advantage_clip=clip)
         self.guards = Guards(recipe.guards)
@@ -148,7 +143,7 @@ class RlTrainer:
         """Updates tried so far."""
         return self.step * self.recipe.updates_per_rollout
 
-    def collect(self, prompts: Sequence[str]) -> Collected:
+    def collect(self, prompts: list[str]) -> Collected:
         """Draw and judge the groups of the present step, one for each prompt."""
         r, rank, world = self.recipe, self.accelerator.process_index, self.accelerator.num_processes
         size = r.rollout.group_size
@@ -161,7 +156,9 @@ class RlTrainer:
                     self.pipeline,
                     self.arguments(prompt),
                     r.rollout,
-                    seeds=group_seeds(r.seed, self.step, prompt, size),
+                    seeds=group_seeds(
+                        r.seed, self.step, prompt, size, first=size * prompts[:number].count(prompt)
+                    ),
                     start=window_start(r.rollout, r.seed, self.step, prompt),
                     call=self.call,
                     random=r.algorithm == "grpo",
@@ -178,7 +175,7 @@ class RlTrainer:
         }
         return Collected(rollouts, rewards)
 
-    def take_step(self, prompts: Sequence[str]) -> dict[str, float]:
+    def take_step(self, prompts: list[str]) -> dict[str, float]:
         """Take one step on `groups_per_step` prompts; returns what is worth a log.
 
         Raises:
@@ -225,7 +222,7 @@ class RlTrainer:
                 continue
             for name, value in self._backward(rollouts[number], group, part, number, 1.0 / count).items():
                 sums[name] = sums.get(name, 0.0) + value / count
-        names = ("loss", "kl", "clipped", "log_ratio", "drift") if self.grpo else ("loss", "kl")
+        names = ("loss", "kl") if self.nft else ("loss", "kl", "clipped", "log_ratio", "drift")
         found = torch.tensor([sums.get(name, 0.0) for name in names], device=self.accelerator.device)
         log = dict(zip(names, self.accelerator.reduce(found, "sum").tolist(), strict=True))
         norm = self._gradient_norm()
@@ -247,9 +244,8 @@ class RlTrainer:
     def _backward(
         self, rollout: Rollout, chosen: Chosen, part: int, number: int, share: float
     ) -> dict[str, float]:
-        if self.grpo:
+        if self.nft is None:
             return self.grpo.backward(rollout, chosen, share=share, fresh=part == 0)
-        assert self.nft is not None
         seed = int.from_bytes(f"{self.recipe.seed}|{self.step}|{number}".encode()[-7:], "big")
         return self.nft.backward(rollout, chosen, share=share, generator=torch.Generator().manual_seed(seed))
 

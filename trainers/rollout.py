@@ -125,9 +125,18 @@ class Rollout:
     clean: Tensor
 
 
-def group_seeds(seed: int, step: int, prompt: str, size: int) -> list[int]:
-    """Return the seed of each picture of a group, whoever draws it and with whatever else."""
-    digests = (hashlib.sha256(f"{seed}|{step}|{index}|{prompt}".encode()).digest() for index in range(size))
+def group_seeds(seed: int, step: int, prompt: str, size: int, *, first: int = 0) -> list[int]:
+    """Return the seed of each picture of a group, whoever draws it and with whatever else.
+
+    Args:
+        seed: Of the run.
+        step: Of training.
+        prompt: Of the group.
+        size: Pictures of the group.
+        first: Index of its first picture, where a step has several groups of one prompt.
+    """
+    indices = range(first, first + size)
+    digests = (hashlib.sha256(f"{seed}|{step}|{index}|{prompt}".encode()).digest() for index in indices)
     return [int.from_bytes(digest[:7], "big") for digest in digests]
 
 

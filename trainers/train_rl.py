@@ -156,13 +156,7 @@ class RlRun:
     def export(self, before: Evaluation, after: Evaluation) -> Path:
         """Write the LoRA with its card."""
         r, trainer = self.recipe, self.trainer
-        judged = {"reward": "the reward", "spatial_accuracy": r.evaluation.judge}
-        measured = {
-            "prompts": len(after.rewards),
-            "reward": {"before": before.reward, "after": after.reward},
-            "spatial_accuracy": {"before": before.accuracy, "after": after.accuracy},
-            "judged_by": judged,
-        }
+        measured = {"before": before.summary(), "after": after.summary(), "judge": r.evaluation.judge}
         recommended = {"strength": 1.0, "num_inference_steps": r.evaluation.num_inference_steps}
         if r.rollout.guidance_scale is not None:
             recommended["guidance_scale"] = r.rollout.guidance_scale

@@ -248,6 +248,11 @@ def test_the_kl_alarm_counts() -> None:
     assert trainer.take_step(PROMPTS)["kl_alarms"] >= 2
 
 
+def test_two_groups_of_one_prompt_are_not_the_same() -> None:
+    rollouts = tiny_trainer().collect([PROMPTS[0], PROMPTS[0]]).rollouts
+    assert not torch.equal(rollouts[0].latents, rollouts[1].latents)
+
+
 def test_groups_without_differences_make_no_update() -> None:
     trainer = tiny_trainer(reward=lambda images, prompts: torch.zeros(len(prompts)))
     before = {name: p.detach().clone() for name, p in trainer.policy.trained.items()}

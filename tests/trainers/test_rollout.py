@@ -101,6 +101,7 @@ def test_a_shared_prefix_is_taken_once() -> None:
 def test_noise_belongs_to_seed_step_prompt_and_index() -> None:
     seeds = group_seeds(0, 3, "a cup", 4)
     assert seeds[:2] == group_seeds(0, 3, "a cup", 2)
+    assert seeds[2:] == group_seeds(0, 3, "a cup", 2, first=2)
     others = (group_seeds(1, 3, "a cup", 4), group_seeds(0, 4, "a cup", 4), group_seeds(0, 3, "a ball", 4))
     assert len({*seeds, *(seed for other in others for seed in other)}) == 16
     recipe = tiny_rollout(window_start=(0, 3))
