@@ -45,6 +45,7 @@ ADDED_VERBS = (
     "probe-kinds",
     "bench-reward",
     "bench-generation",
+    "bench-speed",
     "review",
 )
 ENTITY_KEYS = {"id", "name", "count", "attributes", "span"}
