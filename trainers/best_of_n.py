@@ -18,12 +18,12 @@ from spatial_core.atomic_files import atomic_path, write_text
 from spatial_core.images import to_pil
 from spatial_core.selection import select_extremes
 from spatial_trainers.dataset.records import ImageReference
-from spatial_trainers.lora_data import Example, make_example
+from spatial_trainers.lora_data import Example, make_example, save_latents
 from spatial_trainers.rewards import BackgroundReward, PendingReward, RewardSum
 from spatial_trainers.rollout import group_seeds
 
-Draw = Callable[[str, Sequence[int]], Tensor]
-"""(prompt, seeds) -> float32 [N, 3, H, W] in [0, 1]."""
+Draw = Callable[[str, Sequence[int]], tuple[Tensor, Tensor]]
+"""(prompt, seeds) -> pictures, float32 [N, 3, H, W] in [0, 1], and their latents, float32 [N, ...]."""
 
 
 class BestOfN:
@@ -66,20 +66,22 @@ class BestOfN:
             OSError: If the disk is full; what was made before is kept.
         """
         with BackgroundReward(self._reward) as background:
-            before: tuple[str, list[int], Tensor, PendingReward] | None = None
+            before: tuple[str, list[int], Tensor, Tensor, PendingReward] | None = None
             for prompt in self.missing(prompts):
                 seeds = group_seeds(self._seed, 0, prompt, self._num_candidates)
-                images = self._draw(prompt, seeds)
+                images, latents = self._draw(prompt, seeds)
                 pending = background.submit(images, [prompt] * len(seeds))
                 if before is not None:
                     self._store(*before)
                     tick()
-                before = prompt, seeds, images, pending
+                before = prompt, seeds, images, latents, pending
             if before is not None:
                 self._store(*before)
                 tick()
 
-    def _store(self, prompt: str, seeds: list[int], images: Tensor, pending: PendingReward) -> None:
+    def _store(
+        self, prompt: str, seeds: list[int], images: Tensor, latents: Tensor, pending: PendingReward
+    ) -> None:
         rewards = pending.result().total
         best, _ = select_extremes(rewards.numpy(), self._keep, 0)
         facts_file = self._file(prompt)
@@ -88,17 +90,21 @@ class BestOfN:
             file = facts_file.with_name(f"{facts_file.stem}-{rank}.png")
             with atomic_path(file) as temporary:
                 to_pil(images[index].float().cpu()).save(temporary, compress_level=1)
+            height, width = images.shape[-2:]
+            save_latents(file.with_suffix(".safetensors"), latents[index][None], height=height, width=width)
             kept.append({"image": file.name, "seed": seeds[index], "reward": float(rewards[index])})
         facts = {"prompt": prompt, "best": kept, "mean": float(rewards.mean()), "std": float(rewards.std())}
         write_text(facts_file, json.dumps(facts) + "\n")
 
     def examples(self, prompts: Sequence[str]) -> list[Example]:
         """Return the kept pictures of `prompts`, all of which have been made."""
-        return [
-            make_example(prompt, [ImageReference(self.folder / best["image"], None, "")])
-            for prompt in prompts
-            for best in self._read(prompt)["best"]
-        ]
+        found: list[Example] = []
+        for prompt in prompts:
+            for best in self._read(prompt)["best"]:
+                file = self.folder / best["image"]
+                picture = ImageReference(file, None, "")
+                found.append(make_example(prompt, [picture], latents=file.with_suffix(".safetensors")))
+        return found
 
     def summary(self, prompts: Sequence[str]) -> dict[str, float]:
         """Return the mean reward of all that was drawn for `prompts`, and of what was kept."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spatial_core.pipeline.predict import FAMILIES
 from spatial_core.pipeline.request import default, takes
+from spatial_trainers.latents import decode_latents
 from spatial_trainers.lora_recipe import SamplesRecipe
 from spatial_trainers.pair_data import chunks
 from spatial_trainers.policy import Policy
@@ -66,18 +67,24 @@ class Painter:
     @torch.no_grad()
     def draw(self, prompt: str, seeds: Sequence[int]) -> Tensor:
         """Return a picture of a prompt for each seed, float32 `[B, 3, H, W]` in [0, 1] on the CPU."""
-        images = [
+        return self.draw_latents(prompt, seeds)[0]
+
+    @torch.no_grad()
+    def draw_latents(self, prompt: str, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the pictures of `draw` and their latents, float32 `[B, ...]` in the base's layout."""
+        latents = [
             self._pipeline(
                 **self._prompts.arguments([prompt] * len(part), negative_prompt=self._against),
                 **sampling_arguments(self._pipeline, self._recipe),
                 height=self.side,
                 width=self.side,
                 generator=[torch.Generator().manual_seed(seed) for seed in part],
-                output_type="pt",
-            ).images.float()
+                output_type="latent",
+            ).images
             for part in chunks(list(seeds), self._recipe.batch_size)
         ]
-        return torch.cat(images).cpu()
+        images = [decode_latents(self._pipeline, x, height=self.side, width=self.side) for x in latents]
+        return torch.cat(images).cpu(), torch.cat(latents).float().cpu()
 
     def sheet(self, path: Path, prompts: Sequence[str], policy: Policy, *, title: str, after: str) -> None:
         """Write the same prompts and seeds drawn by the base and by the policy, averaged if it is.

@@ -33,11 +33,14 @@ class Example:
         prompt: What the pictures are of.
         pictures: One or two.
         digests: sha256 of each.
+        latents: File of `save_latents`, where the pictures were made from latents: encoding them again would
+            blur what is learnt.
     """
 
     prompt: str
     pictures: tuple[ImageReference, ...]
     digests: tuple[str, ...]
+    latents: Path | None = None
 
 
 def examples_sha256(examples: Sequence[Example]) -> str:
@@ -45,14 +48,14 @@ def examples_sha256(examples: Sequence[Example]) -> str:
     return hashlib.sha256(json.dumps([[e.prompt, *e.digests] for e in examples]).encode()).hexdigest()
 
 
-def make_example(prompt: str, pictures: Sequence[ImageReference]) -> Example:
+def make_example(prompt: str, pictures: Sequence[ImageReference], *, latents: Path | None = None) -> Example:
     """Return the example; pictures whose sha256 is not known are read for it.
 
     Raises:
         ValueError: If a picture cannot be read.
     """
     digests = tuple(p.sha256 or hashlib.sha256(p.read_bytes()).hexdigest() for p in pictures)
-    return Example(prompt, tuple(pictures), digests)
+    return Example(prompt, tuple(pictures), digests, latents)
 
 
 def read_pictures(recipe: PicturesRecipe) -> list[Example]:
@@ -192,9 +195,7 @@ class LatentCache:
             ]
             path = self._path(example)
             path.parent.mkdir(parents=True, exist_ok=True)
-            tensors = {"latents": torch.cat(latents).contiguous(), "size": torch.tensor([height, width])}
-            with atomic_path(path) as temporary:
-                save_file(tensors, temporary)
+            save_latents(path, torch.cat(latents), height=height, width=width)
 
     def read(self, example: Example) -> Latents:
         """Return an example that has been encoded."""
@@ -203,9 +204,22 @@ class LatentCache:
         return Latents(example.prompt, stored["latents"], height, width)
 
     def _path(self, example: Example) -> Path:
+        if example.latents is not None:
+            return example.latents
         facts = [self._key, self._resolution, *example.digests]
         name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         return self._folder / name[:2] / f"{name}.safetensors"
+
+
+def save_latents(path: Path, latents: Tensor, *, height: int, width: int) -> None:
+    """Write the latents of an example, `[1 or 2, ...]` in the base's layout, and the size in pixels.
+
+    Raises:
+        OSError: If the disk is full; no half file stays.
+    """
+    tensors = {"latents": latents.float().contiguous(), "size": torch.tensor([height, width])}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary)
 
 
 def fitted_size(height: int, width: int, *, resolution: int, unit: int) -> tuple[int, int]:

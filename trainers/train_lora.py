@@ -146,7 +146,7 @@ class LoraRun:
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
         maker = BestOfN(
             self.output / "best" / key,
-            self.painter.draw,
+            self.painter.draw_latents,
             reward,
             num_candidates=best.num_candidates,
             keep=best.keep,

@@ -259,7 +259,14 @@ def test_the_best_of_n_are_kept_and_never_drawn_twice(
         )
         assert fact["best"][0]["reward"] > fact["mean"]
         with run.trainer.policy.reference():
-            again = run.painter.draw(fact["prompt"], [fact["best"][0]["seed"]])
+            again, latents = run.painter.draw_latents(fact["prompt"], [fact["best"][0]["seed"]])
+        kept = load_file((folder / fact["best"][0]["image"]).with_suffix(".safetensors"))
+        # Learnt from are the latents that were drawn, not the picture encoded again.
+        torch.testing.assert_close(kept["latents"], latents, atol=1e-5, rtol=0)
+        index = next(
+            i for i in range(run.count) if torch.equal(run.trainer._read(i).latents, kept["latents"])
+        )
+        assert run.trainer._read(index).prompt == fact["prompt"]
         assert float(again[:, 0].mean() - again[:, 2].mean()) == pytest.approx(
             fact["best"][0]["reward"], abs=1e-4
         )
