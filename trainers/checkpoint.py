@@ -7,7 +7,7 @@ that goes on from step n takes the same steps, bit for bit, as one that never st
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,3 +110,60 @@ def restore_optimizer(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state = {i: dict(entries[names[p]]) for i, p in enumerate(parameters) if names[p] in entries}
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+class Resumable:
+    """What a killed run goes on from: parameters, their moving average and their optimizers."""
+
+    def __init__(
+        self,
+        names: Mapping[Tensor, str],
+        average: Mapping[str, Tensor],
+        optimizers: Sequence[torch.optim.Optimizer],
+        settings: Mapping[str, Any],
+    ) -> None:
+        """Hold them.
+
+        Args:
+            names: Name of each trained parameter.
+            average: By name; of some or all parameters.
+            optimizers: Each parameter is in one of them.
+            settings: JSON values that a resumed run must share.
+        """
+        self.names, self.average, self.optimizers, self.settings = names, average, optimizers, settings
+
+    def save(self, path: Path, step: int) -> None:
+        """Write everything that a resumed run needs.
+
+        Raises:
+            OSError: If the disk is full; the older file is left.
+        """
+        weights = {name: parameter.detach() for parameter, name in self.names.items()}
+        entries: dict[str, dict[str, Tensor]] = {}
+        for optimizer in self.optimizers:
+            entries |= optimizer_entries(optimizer, self.names)
+        facts = {"settings": self.settings}
+        save_state(path, TrainingState(step, weights, self.average, entries, facts))
+
+    def load(self, path: Path) -> int:
+        """Go on from `save`; returns the number of steps taken.
+
+        Raises:
+            ValueError: If the state is corrupt or was made with other settings.
+        """
+        state = load_state(path)
+        there: dict[str, Any] = state.facts["settings"]
+        here: dict[str, Any] = json.loads(json.dumps(self.settings))
+        other = {key: there.get(key) for key in here if there.get(key) != here[key]}
+        if other:
+            raise ValueError(
+                f"{path} was made with other settings ({other}). Use those, or another output folder."
+            )
+        with torch.no_grad():
+            for parameter, name in self.names.items():
+                parameter.copy_(state.weights[name])
+            for name, value in self.average.items():
+                value.copy_(state.average[name])
+        for optimizer in self.optimizers:
+            restore_optimizer(optimizer, self.names, state.optimizer)
+        return state.step

@@ -31,13 +31,7 @@ from spatial_core.atomic_files import write_text
 from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.vision_language import forward_packed, gather_readouts
-from spatial_trainers.checkpoint import (
-    TrainingState,
-    load_state,
-    optimizer_entries,
-    restore_optimizer,
-    save_state,
-)
+from spatial_trainers.checkpoint import Resumable
 from spatial_trainers.plain_attention import PlainAttention
 from spatial_trainers.pretrain_data import Batch, BatchMaker
 from spatial_trainers.question_data import QuestionSampler
@@ -227,33 +221,10 @@ class Pretrainer:
                 self.average[name].lerp_(parameter, 1 - self.settings.ema)
         return log
 
-    def save(self, path: Path, step: int) -> None:
-        """Write everything that a resumed run needs."""
-        entries = [optimizer_entries(optimizer, self.names) for optimizer in self.optimizers]
-        weights = {name: parameter.detach() for parameter, name in self.names.items()}
-        facts = {"settings": asdict(self.settings)}
-        save_state(path, TrainingState(step, weights, self.average, entries[0] | entries[1], facts))
-
-    def load(self, path: Path) -> int:
-        """Go on from `save`; returns the number of steps taken.
-
-        Raises:
-            ValueError: If the state was made with other settings.
-        """
-        state = load_state(path)
-        other = {k: v for k, v in state.facts["settings"].items() if asdict(self.settings)[k] != v}
-        if other:
-            raise ValueError(
-                f"{path} was made with other settings ({other}). Use those, or another output folder."
-            )
-        with torch.no_grad():
-            for parameter, name in self.names.items():
-                parameter.copy_(state.weights[name])
-            for name, value in state.average.items():
-                self.average[name].copy_(value)
-        for optimizer in self.optimizers:
-            restore_optimizer(optimizer, self.names, state.optimizer)
-        return state.step
+    @property
+    def resumable(self) -> Resumable:
+        """What a killed run goes on from."""
+        return Resumable(self.names, self.average, self.optimizers, asdict(self.settings))
 
 
 def rate_at(step: int, settings: PretrainSettings) -> float:
@@ -320,7 +291,7 @@ def run(settings: PretrainSettings) -> dict[str, Any]:
         tokenizer = train_tokenizer(sampler.corpus(), vocab_size=settings.vocab_size)
         tokenizer.save_pretrained(out)
     trainer = Pretrainer(settings, tokenizer)
-    first = trainer.load(out / STATE_FILE) if (out / STATE_FILE).is_file() else 0
+    first = trainer.resumable.load(out / STATE_FILE) if (out / STATE_FILE).is_file() else 0
     # What the weights went through before.
     earlier = None
     if settings.init_from:
@@ -347,7 +318,7 @@ def run(settings: PretrainSettings) -> dict[str, Any]:
             if done % settings.save_every == 0 or done == settings.steps:
                 table = evaluate(trainer, held, sampler.families)
                 log.write(json.dumps({"step": done, "held_out": table}) + "\n")
-                trainer.save(out / STATE_FILE, done)
+                trainer.resumable.save(out / STATE_FILE, done)
             log.flush()
     if not table:
         table = evaluate(trainer, held, sampler.families)

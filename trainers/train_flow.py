@@ -29,13 +29,7 @@ from transformers import CLIPTokenizer, T5Tokenizer
 from spatial_core.atomic_files import write_text
 from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
 from spatial_core.scenes.renderer import RENDERER_VERSION
-from spatial_trainers.checkpoint import (
-    TrainingState,
-    load_state,
-    optimizer_entries,
-    restore_optimizer,
-    save_state,
-)
+from spatial_trainers.checkpoint import Resumable
 from spatial_trainers.flow_batches import FlowBatch, FlowBatches, training_batches
 from spatial_trainers.flow_captions import CaptionSettings, captions, tokenize_captions
 from spatial_trainers.flow_model import (
@@ -317,34 +311,10 @@ class FlowTrainer:
                 self.average[name].lerp_(parameter, max(1 - s.ema, 1 / (step + 10)))
         return log
 
-    def save(self, path: Path, step: int) -> None:
-        """Write everything that a resumed run needs."""
-        entries = [optimizer_entries(optimizer, self.names) for optimizer in self.optimizers]
-        weights = {name: parameter.detach() for parameter, name in self.names.items()}
-        facts = {"settings": _comparable(self.recipe)}
-        save_state(path, TrainingState(step, weights, self.average, entries[0] | entries[1], facts))
-
-    def load(self, path: Path) -> int:
-        """Go on from `save`; returns the number of steps taken.
-
-        Raises:
-            ValueError: If the state was made with other settings.
-        """
-        state = load_state(path)
-        there: dict[str, Any] = state.facts["settings"]
-        other = {k: there.get(k) for k, v in _comparable(self.recipe).items() if there.get(k) != v}
-        if other:
-            raise ValueError(
-                f"{path} was made with other settings ({other}). Use those, or another output folder."
-            )
-        with torch.no_grad():
-            for parameter, name in self.names.items():
-                parameter.copy_(state.weights[name])
-            for name, value in state.average.items():
-                self.average[name].copy_(value)
-        for optimizer in self.optimizers:
-            restore_optimizer(optimizer, self.names, state.optimizer)
-        return state.step
+    @property
+    def resumable(self) -> Resumable:
+        """What a killed run goes on from."""
+        return Resumable(self.names, self.average, self.optimizers, _comparable(self.recipe))
 
     def pipeline(self, vae: AutoencoderTiny) -> FluxPipeline:
         """Return the live models as a pipeline; enter `averaged` for the weights that are saved."""
@@ -423,7 +393,7 @@ def run(recipe: FlowRecipe) -> dict[str, Any]:
         empty=trainer.empty_clip(),  # pyright: ignore
     )
     state = out / STATE_FILE
-    first = trainer.load(state) if state.is_file() else 0
+    first = trainer.resumable.load(state) if state.is_file() else 0
     stream = training_batches(
         batches,
         seed=recipe.seed,
@@ -447,7 +417,7 @@ def run(recipe: FlowRecipe) -> dict[str, Any]:
                 log.flush()
                 sums = {}
             if done % s.save_every == 0 or done == s.steps:
-                trainer.save(state, done)
+                trainer.resumable.save(state, done)
             if (done > s.text_steps and done % s.sheet_every == 0) or done == s.steps:
                 with trainer.averaged():
                     save_sheet(trainer.pipeline(new_vae(basis)), out / f"sheet-{done:06d}.png", basis)

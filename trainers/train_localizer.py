@@ -25,13 +25,7 @@ from spatial_core.atomic_files import write_text
 from spatial_core.localizer import SpatialLocalizer
 from spatial_core.localizer_network import DenseFields
 from spatial_core.scenes.renderer import RENDERER_VERSION
-from spatial_trainers.checkpoint import (
-    TrainingState,
-    load_state,
-    optimizer_entries,
-    restore_optimizer,
-    save_state,
-)
+from spatial_trainers.checkpoint import Resumable
 from spatial_trainers.localizer_data import BatchStream, LocalizerBatch, load_pictures, starter_config
 from spatial_trainers.localizer_evaluation import evaluate, report
 from spatial_trainers.scene_cache import build_cache
@@ -179,33 +173,10 @@ class LocalizerTrainer:
         localizer.network.load_state_dict(self.average)
         return localizer
 
-    def save(self, path: Path, step: int) -> None:
-        """Write everything that a resumed run needs."""
-        weights = {name: parameter.detach() for parameter, name in self.names.items()}
-        first, second = (optimizer_entries(optimizer, self.names) for optimizer in self.optimizers)
-        facts = {"settings": _kept(self.settings)}
-        save_state(path, TrainingState(step, weights, self.average, first | second, facts))
-
-    def load(self, path: Path) -> int:
-        """Go on from `save`; return the number of steps taken.
-
-        Raises:
-            ValueError: If the state was made with other settings.
-        """
-        state = load_state(path)
-        wanted = _kept(self.settings)
-        other = {key: value for key, value in state.facts["settings"].items() if wanted.get(key) != value}
-        if other:
-            raise ValueError(
-                f"{path} was made with other settings ({other}). Use those, or another output folder."
-            )
-        with torch.no_grad():
-            for parameter, name in self.names.items():
-                parameter.copy_(state.weights[name])
-                self.average[name].copy_(state.average[name])
-        for optimizer in self.optimizers:
-            restore_optimizer(optimizer, self.names, state.optimizer)
-        return state.step
+    @property
+    def resumable(self) -> Resumable:
+        """What a killed run goes on from."""
+        return Resumable(self.names, self.average, self.optimizers, _kept(self.settings))
 
 
 def _kept(settings: LocalizerSettings) -> dict[str, Any]:
@@ -232,7 +203,7 @@ def run(settings: LocalizerSettings) -> dict[str, Any]:
     pictures, digest = load_pictures(settings.cache, "train", settings.train_shards)
     trainer = LocalizerTrainer(settings)
     state = out / STATE_FILE
-    first = trainer.load(state) if state.is_file() else 0
+    first = trainer.resumable.load(state) if state.is_file() else 0
     stream = BatchStream(
         pictures, batch_size=settings.batch_size, seed=settings.seed, steps=range(first, settings.steps)
     )
@@ -252,7 +223,7 @@ def run(settings: LocalizerSettings) -> dict[str, Any]:
                 if not all(math.isfinite(value) for value in line.values()):
                     raise ValueError(f"A loss is not finite at step {done}: {line}. Lower 'lr'.")
             if done % settings.save_every == 0 or done == settings.steps:
-                trainer.save(state, done)
+                trainer.resumable.save(state, done)
     localizer = trainer.averaged()
     folder = out / "localizer"
     localizer.save_pretrained(folder)

@@ -29,13 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
-from spatial_trainers.checkpoint import (
-    TrainingState,
-    load_state,
-    optimizer_entries,
-    restore_optimizer,
-    save_state,
-)
+from spatial_trainers.checkpoint import Resumable
 
 LATENT_CHANNELS = 16
 PATCH = 8
@@ -268,38 +262,21 @@ class DecoderTrainer:
                 self.average[name].lerp_(parameter, max(1 - s.ema, 1 / (step + 2)))
         return log
 
-    def save(self, path: Path, step: int) -> None:
-        """Write everything that a resumed run needs."""
-        weights = {n: p.detach() for p, n in self.names.items()}
-        entries = optimizer_entries(self.optimizer, self.names)
-        facts = {"settings": asdict(self.settings)}
-        save_state(path, TrainingState(step, weights, self.average, entries, facts))
-
-    def load(self, path: Path) -> int:
-        """Go on from `save`; returns the number of steps taken.
-
-        Raises:
-            ValueError: If the state was made with other settings.
-        """
-        state = load_state(path)
-        here = asdict(self.settings)
-        other = {k: v for k, v in state.facts["settings"].items() if here[k] != v and k != "save_every"}
-        if other:
-            raise ValueError(
-                f"{path} was made with other settings ({other}). Use those, or another output folder."
-            )
-        with torch.no_grad():
-            for parameter, name in self.names.items():
-                parameter.copy_(state.weights[name])
-                self.average[name].copy_(state.average[name])
-        restore_optimizer(self.optimizer, self.names, state.optimizer)
-        return state.step
+    @property
+    def resumable(self) -> Resumable:
+        """What a killed run goes on from."""
+        return Resumable(self.names, self.average, [self.optimizer], _comparable(self.settings))
 
     def averaged(self) -> AutoencoderTiny:
         """Return the autoencoder with the decoder's averaged weights, in float32."""
         vae = new_vae(self.basis)
         vae.decoder.load_state_dict(self.average)
         return vae.eval()
+
+
+def _comparable(settings: VaeSettings) -> dict[str, Any]:
+    """Return what a state must agree about."""
+    return {key: value for key, value in asdict(settings).items() if key != "save_every"}
 
 
 def _batches(pictures: Pictures, settings: VaeSettings, first: int) -> Iterator[Tensor]:
@@ -335,7 +312,7 @@ def train_decoder(
     out = Path(output)
     out.mkdir(parents=True, exist_ok=True)
     trainer = DecoderTrainer(settings, basis)
-    first = trainer.load(out / STATE_FILE) if (out / STATE_FILE).is_file() else 0
+    first = trainer.resumable.load(out / STATE_FILE) if (out / STATE_FILE).is_file() else 0
     begin = time.monotonic()
     bar = tqdm(_batches(pictures, settings, first), initial=first, total=settings.steps, desc="decoder")
     with (out / "decoder-metrics.jsonl").open("a", encoding="utf-8") as log:
@@ -346,7 +323,7 @@ def train_decoder(
                 log.write(json.dumps(line) + "\n")
                 log.flush()
             if done % settings.save_every == 0 or done == settings.steps:
-                trainer.save(out / STATE_FILE, done)
+                trainer.resumable.save(out / STATE_FILE, done)
     return trainer.averaged()
 
 

@@ -240,7 +240,7 @@ def train_decoder_until(
     trainer = train_vae.DecoderTrainer(settings, basis)
     for step, pixels in zip(range(stop), train_vae._batches(pictures, settings, 0), strict=False):
         trainer.step(pixels, step)
-    trainer.save(out / train_vae.STATE_FILE, stop)
+    trainer.resumable.save(out / train_vae.STATE_FILE, stop)
 
 
 def test_the_decoder_begins_smooth_and_learns(scenes: FlowScenes, tmp_path: Path) -> None:

@@ -273,7 +273,13 @@ def test_the_report_has_a_row_for_each_family(cache: Path, pictures: Pictures) -
         "renderer": 2,
         "data_sha256": "0",
         "machine": "a machine",
+        "went_on_from": {
+            "settings": {"steps": 77, "batch_size": 2, "seed": 5},
+            "scenes": 8,
+            "went_on_from": None,
+        },
         "measured": evaluate(Truthful(pictures), cache, 1, limit=8),
     }
     text = report(facts)
+    assert "Before that: 77 steps of 2 pictures from 8 scenes, seed 5." in text
     assert all(f"| {family} |" in text for family in facts["measured"]["families"])  # type: ignore[index]
