@@ -116,7 +116,7 @@ def test_the_numbers_by_hand() -> None:
     m = measure_generation(prompts, scores, verdicts, images=2, unjudged={2: "says nothing"})
     assert m["judged_images"] == 4 and m["not_judged"] == {"c": "says nothing"}
     # 2 of 4 pictures, of two prompts: the interval is that of 1 of 2.
-    assert m["accuracy"] == {"accuracy": 0.5, "low": 0.0945, "high": 0.9055, "n": 4}
+    assert m["accuracy"] == {"accuracy": 0.5, "low": 0.094531, "high": 0.905469, "n": 4}
     assert m["chance"]["accuracy"] == 0.25
     assert m["relations"]["true"] == 4 and m["relations"]["n"] == 6 and m["relations"]["ambiguous"] == 1
     assert m["by_family"]["left_of"]["accuracy"] == 0.75 and m["by_family"]["on"]["accuracy"] == 0.5

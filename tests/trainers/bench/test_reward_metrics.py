@@ -53,7 +53,7 @@ def test_350_of_365_is_the_papers_interval() -> None:
     # 11 of the 180 with one edit and 4 of the 185 others wrong: .939, .978 and .9589, as published.
     wrong = {f"{i:03d}" for i in [*range(11), *range(180, 184)]}
     metrics = measure_answers(cases, answers_right(cases, wrong))
-    assert metrics["one_way"]["all"] == {"accuracy": 0.9589, "low": 0.9333, "high": 0.9749, "n": 365}
+    assert metrics["one_way"]["all"] == {"accuracy": 0.958904, "low": 0.93331, "high": 0.97494, "n": 365}
     assert metrics["one_way"]["1"]["accuracy"] == pytest.approx(0.939, abs=5e-4)
     assert metrics["one_way"]["2-3"]["accuracy"] == pytest.approx(0.978, abs=5e-4)
     assert [round(x, 3) for x in wilson_interval(350, 365)] == [0.933, 0.975]
@@ -102,7 +102,7 @@ def test_ties_count_half_and_are_listed() -> None:
     }
     metrics = measure_answers(cases, answers, scenes={"a": "kitchen", "b": "garage"})
     # 1 + 1/2 + 0 + 1/2 of 4; the interval is that of 1 of 2 pairs.
-    assert metrics["accuracy"] == {"accuracy": 0.5, "low": 0.0945, "high": 0.9055, "n": 4}
+    assert metrics["accuracy"] == {"accuracy": 0.5, "low": 0.094531, "high": 0.905469, "n": 4}
     assert metrics["one_way"]["all"]["accuracy"] == 0.5 and metrics["one_way"]["all"]["n"] == 2
     assert metrics["both_ways"]["accuracy"] == 0.0
     assert metrics["ties"] == ["a (prompt_rejected)"] and metrics["not_judged"] == ["b (prompt_rejected)"]
