@@ -13,7 +13,7 @@ from typing import Any
 from spatial_core.atomic_files import write_text
 from spatial_core.language.relations import RELATIONS
 from spatial_trainers.dataset.build_recipe import BuildRecipe
-from spatial_trainers.dataset.checks import near_duplicates, verdict_faults
+from spatial_trainers.dataset.checks import edited_relations, near_duplicates, verdict_faults
 from spatial_trainers.dataset.records import SPLITS, Record, write_records
 from spatial_trainers.dataset.shards import BuildFolder, Shard
 
@@ -136,9 +136,10 @@ def _rows(folder: BuildFolder, shards: Sequence[Shard], recipe: BuildRecipe) -> 
         for row, found in zip(rows, verdicts, strict=True):
             if found is not None:
                 record = row["record"]
-                edited = sorted({edit["relation_index"] for edit in record["edits"]})
                 record["checks"] |= {"scorer": recipe.checks.scorer, "verdicts": found}
-                record["checks"]["faults"] += verdict_faults(found, edited, recipe.checks.min_satisfied)
+                record["checks"]["faults"] += verdict_faults(
+                    found, edited_relations(record), recipe.checks.min_satisfied
+                )
             yield row
 
 

@@ -102,25 +102,38 @@ def _close(words: npt.NDArray[np.uint64], max_distance: int) -> Iterable[tuple[i
 
 def label_faults(record: Record) -> list[str]:
     """Return what is wrong with exact labels, in sentences: a prompt not true, an edit not false."""
-    edited = {edit["relation_index"] for edit in record["edits"]}
     own, other, own_rejected, other_rejected = record["labels"]
     faults = []
     if not all(own) or not all(own_rejected):
         faults.append("a prompt is not true of its own picture")
-    if any(labels[i] is not False for labels in (other, other_rejected) for i in edited):
-        faults.append("an edited relation is not false in the other picture")
+    for relations in edited_relations(record):
+        if any(all(labels[i] is not False for i in relations) for labels in (other, other_rejected)):
+            faults.append("an edit is not false in the other picture")
+            break
     return faults
 
 
+def edited_relations(record: Record) -> list[list[int]]:
+    """Return the indices of the relations of each edit.
+
+    An edit is false in the other picture if one of its relations is: of "A, B, C from left to right" and "A,
+    C, B" both say that A is left of B.
+    """
+    groups: dict[int, list[int]] = {}
+    for number, edit in enumerate(record["edits"]):
+        groups.setdefault(edit.get("edit", number), []).append(edit["relation_index"])
+    return list(groups.values())
+
+
 def verdict_faults(
-    verdicts: Sequence[Sequence[str]], edited: Iterable[int], min_satisfied: float
+    verdicts: Sequence[Sequence[str]], edited: Sequence[Sequence[int]], min_satisfied: float
 ) -> list[str]:
     """Return why a scorer's verdicts speak against a pair, in sentences.
 
     Args:
         verdicts: "true", "false" or "ambiguous" for the relations of `prompt` in `chosen` and in `rejected`,
             then of `prompt_rejected` in `rejected` and in `chosen`.
-        edited: Indices of the relations that differ.
+        edited: As `edited_relations` returns them.
         min_satisfied: Share of the relations that must be true in the prompt's own picture.
     """
     faults: list[str] = []
@@ -128,11 +141,14 @@ def verdict_faults(
         share = sum(v == "true" for v in own) / max(1, len(own))
         if share < min_satisfied:
             faults.append(f"{share:.2f} of the relations of '{name}' are judged true of its picture")
-        for i in edited:
-            if own[i] != "true":
-                faults.append(f"edited relation {i} of '{name}' is judged {own[i]} in its own picture")
-            if other[i] == "true":
-                faults.append(f"edited relation {i} of '{name}' is judged true in the other picture")
+        for relations in edited:
+            for i in relations:
+                if own[i] != "true":
+                    faults.append(f"edited relation {i} of '{name}' is judged {own[i]} in its own picture")
+            if all(other[i] == "true" for i in relations):
+                faults.append(
+                    f"edited relation {relations[0]} of '{name}' is judged true in the other picture"
+                )
     return faults
 
 

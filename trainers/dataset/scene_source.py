@@ -100,6 +100,12 @@ def _draft(drawn: _Drawn, split: str, number: int, licence: str) -> Draft:
 def _record(drawn: _Drawn, split: str, number: int, licence: str) -> Record:
     pair = drawn.pair
     before, after = pair.graph, pair.graph_rejected
+    labels = [
+        _truth(pair, rejected=False, closure=pair.closure),
+        _truth(pair, rejected=False, closure=pair.closure_rejected),
+        _truth(pair, rejected=True, closure=pair.closure_rejected),
+        _truth(pair, rejected=True, closure=pair.closure),
+    ]
     return {
         "id": pair_id(split, number),
         "split": split,
@@ -117,15 +123,12 @@ def _record(drawn: _Drawn, split: str, number: int, licence: str) -> Record:
             }
             for order, edit in enumerate(pair.edits)
             for i in edit.relations
+            # A list in another order says some things as before.
+            if labels[1][i] is False or labels[3][i] is False
         ],
         "graph": before.to_dict(),
         "graph_rejected": after.to_dict(),
-        "labels": [
-            _truth(pair, rejected=False, closure=pair.closure),
-            _truth(pair, rejected=False, closure=pair.closure_rejected),
-            _truth(pair, rejected=True, closure=pair.closure_rejected),
-            _truth(pair, rejected=True, closure=pair.closure),
-        ],
+        "labels": labels,
         "margin": round(drawn.margin, 4),
         "generator": f"spatial_core.scenes {RENDERER_VERSION}",
         "seed": pair.seed,

@@ -83,6 +83,10 @@ class BuildFolder:
             write_text(note, text)
         for left in (self.path / "images").glob(f"{_UNFINISHED}*"):
             shutil.rmtree(left)
+        for folder in (self.path, *(self.path / name for name in ("shards", "prompts", "verdicts"))):
+            # The names that `atomic_files` gives to files it has not renamed yet.
+            for left in folder.glob(".*-" + "[0-9a-f]" * 8 + ".*"):
+                left.unlink()
 
     def has(self, stage: Stage, shard: Shard) -> bool:
         """Return whether a stage is done with a shard."""
@@ -138,7 +142,8 @@ def _stored(draft: Draft, folder: Path, shard: Shard, recipe: ChecksRecipe) -> R
     pictures = dict(zip(SIDES, (draft.chosen, draft.rejected), strict=True))
     for side, picture in pictures.items():
         path = folder / f"{record['id']}-{side}.png"
-        picture.save(path)
+        # Three times as fast as the default, and an eighth larger.
+        picture.save(path, compress_level=1)
         record[f"image_{side}"] = f"images/{shard.name}/{path.name}"
         record[f"sha256_{side}"] = hashlib.sha256(path.read_bytes()).hexdigest()
     faults = picture_faults(draft.chosen, draft.rejected, recipe)
