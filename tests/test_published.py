@@ -80,8 +80,24 @@ def test_python_examples_run(example: int, reader: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out
 
 
+def has_its_own_test(words: list[str]) -> bool:
+    """Return whether a line serves until it is stopped, takes long, or goes on from the line before it."""
+    long = ("serve-reward", "review", "plot-run", "train-lora", "train-rl")
+    return words[1] in long and "--check" not in words
+
+
+EXAMPLES = [words for words in shell_lines() if words[0] == "spatial"]
+
+
 @pytest.mark.parametrize(
-    "words", [w for w in shell_lines() if w[0] == "spatial"], ids=lambda words: " ".join(words[:2])
+    "words", [w for w in EXAMPLES if has_its_own_test(w)], ids=lambda words: " ".join(words[:2])
+)
+def test_longer_shell_examples_are_understood(words: list[str]) -> None:
+    assert cli._parser(cli._all_verbs()).parse_args(words[1:]).run  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize(
+    "words", [w for w in EXAMPLES if not has_its_own_test(w)], ids=lambda words: " ".join(words[:2])
 )
 def test_shell_examples_run(words: list[str], reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if words[1] in ("score", "rank", "explain") and "--model" not in words and not has_starter():
