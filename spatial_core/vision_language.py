@@ -165,6 +165,48 @@ def _tokens_of(image_of_row: Sequence[int], grid_thw: Tensor, merge: int) -> Ten
     return torch.cat([torch.arange(starts[i], starts[i] + counts[i]) for i in image_of_row])
 
 
+def _shared_text(input_ids: Tensor, image_token: int) -> int:
+    """Return how many tokens before any image are the same in all rows of `[B, L]`; 0 for a single row."""
+    if len(input_ids) < 2:
+        return 0
+    before = ((input_ids == image_token).cumsum(1) == 0).all(0)
+    alike = before & (input_ids == input_ids[:1]).all(0)
+    # Without an image after it, the run would reach into branches, which are not causal.
+    return 0 if before.all() else int(alike.long().cumprod(0).sum())
+
+
+def _language_model(
+    model: Any, embeds: Tensor, mask: Tensor, positions: Tensor, shared: int, **kwargs: Any
+) -> Tensor:
+    """Return the last hidden states `[B, L, D]`; the first `shared` tokens, alike in all rows, run once."""
+    if not shared:
+        return model(
+            inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False, **kwargs
+        ).last_hidden_state
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    first = model(
+        inputs_embeds=embeds[:1, :shared],
+        attention_mask=mask[:1, :, :shared, :shared],
+        position_ids=positions[:, :1, :shared],
+        past_key_values=cache,
+        use_cache=True,
+    ).last_hidden_state
+    cache.batch_repeat_interleave(len(embeds))
+    if "visual_pos_masks" in kwargs:
+        kwargs["visual_pos_masks"] = kwargs["visual_pos_masks"][:, shared:]
+    rest = model(
+        inputs_embeds=embeds[:, shared:],
+        attention_mask=mask[:, :, shared:],
+        position_ids=positions[:, :, shared:],
+        past_key_values=cache,
+        use_cache=True,
+        **kwargs,
+    ).last_hidden_state
+    return torch.cat([first.expand(len(embeds), -1, -1), rest], dim=1)
+
+
 def forward_packed(
     backbone: Any,
     packed: PackedRows,
@@ -175,6 +217,8 @@ def forward_packed(
     **kwargs: Any,
 ) -> Tensor:
     """Return the language model's last hidden states `[B, L, D]`.
+
+    Without gradients, text that all rows begin with (one prompt, many images) is computed once.
 
     Args:
         backbone: `Qwen2_5_VLModel` or `Qwen3VLModel` with `attn_implementation` "sdpa" or "eager"; or a
@@ -203,14 +247,10 @@ def forward_packed(
     mask.masked_fill_(~packed.mask.to(device), torch.finfo(embeds.dtype).min)
     if deepstack:
         kwargs |= {"visual_pos_masks": places, "deepstack_visual_embeds": deepstack}
-    output = backbone.language_model(
-        inputs_embeds=embeds,
-        attention_mask=mask,
-        position_ids=packed.position_ids.to(device),
-        use_cache=False,
-        **kwargs,
-    )
-    return output.last_hidden_state
+    # A trainer's checkpointing recomputes blocks, which a cache does not allow.
+    shared = 0 if torch.is_grad_enabled() else _shared_text(packed.input_ids, backbone.config.image_token_id)
+    positions = packed.position_ids.to(device)
+    return _language_model(backbone.language_model, embeds, mask, positions, shared, **kwargs)
 
 
 def gather_readouts(hidden: Tensor, readouts: Tensor) -> Tensor:

@@ -243,3 +243,36 @@ def test_rows_may_share_an_image(parts: BackboneParts) -> None:
         hidden = forward_packed(parts.model, packed, pixels, grid, image_of_row=shown)
     ours, theirs = (gather_readouts(h, packed.branch_readouts) for h in (hidden, expected))
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_text_that_all_rows_begin_with_is_computed_once(parts: BackboneParts) -> None:
+    """Against the same rows with gradients, where nothing is shared; images and branches differ."""
+    images = noise(size_of(parts, 4, 4), size_of(parts, 3, 5), size_of(parts, 2, 2))
+    grids = [(4, 4), (3, 5), (2, 2)]
+    rows = [row(parts, grid, branches=CLAUSES[:k]) for grid, k in zip(grids, (3, 1, 0), strict=True)]
+    pixels, grid = patches(parts, images)
+    packed = pack(rows, image_token=parts.model.config.image_token_id, pad_token=0)
+    expected = forward_packed(parts.model, packed, pixels, grid).detach()
+    seen: list[tuple[int, ...]] = []
+    hook = parts.model.language_model.layers[0].register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append((args[0] if args else kwargs["hidden_states"]).shape[:2]),
+        with_kwargs=True,
+    )
+    with torch.no_grad():
+        ours = forward_packed(parts.model, packed, pixels, grid)
+    hook.remove()
+    text = list(rows[0].prefix).index(parts.model.config.image_token_id)
+    assert seen == [(1, text), (3, packed.input_ids.shape[1] - text)]
+    assert ours.shape == expected.shape
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+def test_rows_of_different_texts_share_what_they_begin_with(parts: BackboneParts) -> None:
+    image = noise(size_of(parts, 2, 2))[0]
+    first, second = row(parts, (2, 2), branches=CLAUSES[:1]), row(parts, (2, 2), branches=CLAUSES[1:2])
+    other = Row([*first.prefix[:3], 7, *first.prefix[4:]], (2, 2), second.branches)
+    packed, hidden = run(parts, [first, other], [image, image])
+    ours = gather_readouts(hidden, packed.branch_readouts)[:, 0]
+    for value, one in zip(ours, (first, other), strict=True):
+        expected = plain_forward(parts, [*one.prefix, *one.branches[0]], image)
+        torch.testing.assert_close(value, expected, atol=1e-4, rtol=1e-4)
