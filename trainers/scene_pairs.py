@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from spatial_core.atomic_files import atomic_path, write_text
 from spatial_core.scenes.close_pairs import sample_close_pairs
-from spatial_core.scenes.closure import FALSE, FAMILIES, TRUE, Closure
+from spatial_core.scenes.closure import FAMILIES
+from spatial_core.scenes.pair_records import pair_record
 from spatial_core.scenes.pairs import PairBatch, ScenePair, edit_margins, sample_pairs
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.statements import PAPER_HISTOGRAM, SHORT_HISTOGRAM
@@ -34,7 +35,6 @@ CLOSE = 0.2
 """Edits of a smaller margin are close to call; the dead zone of `spatial_core.geometry` ends halfway."""
 _BATCH = 64
 _SEEDS_PER_PAIR = 4
-_TRUTH = {TRUE: True, FALSE: False}
 
 
 def render_pairs(recipe: ScenesRecipe) -> Path:
@@ -203,11 +203,6 @@ def _sample(recipe: ScenesRecipe, split: str, indices: Sequence[int], wish: dict
     return [found[i] for i in indices]
 
 
-def _truth(pair: ScenePair, *, rejected: bool, closure: Closure) -> list[bool | None]:
-    caption = pair.caption_rejected if rejected else pair.caption
-    return [_TRUTH.get(closure.state(s)) for s in caption.statements]
-
-
 def _record(
     recipe: ScenesRecipe, drawn: _Drawn, split: str, index: int, wish: dict[str, Any]
 ) -> dict[str, Any]:
@@ -224,36 +219,9 @@ def _record(
         "close to call": drawn.margin < CLOSE and not wish["close"],
         NEAR_DEAD_ZONE: wish["close"],
     }
-    before, after = pair.graph, pair.graph_rejected
-    return {
+    return pair_record(pair) | {
         "id": f"{split}-{index:07d}",
-        "prompt": before.text,
-        "prompt_rejected": after.text,
-        "graph": before.to_dict(),
-        "graph_rejected": after.to_dict(),
-        "labels": [
-            _truth(pair, rejected=False, closure=pair.closure),
-            _truth(pair, rejected=False, closure=pair.closure_rejected),
-            _truth(pair, rejected=True, closure=pair.closure_rejected),
-            _truth(pair, rejected=True, closure=pair.closure),
-        ],
-        "edits": [
-            {
-                "kind": edit.kind,
-                "edit": number,
-                "relation_index": i,
-                "before": before.words(before.relations[i]),
-                "after": after.words(after.relations[i]),
-                "span": list(after.relations[i].span),
-            }
-            for number, edit in enumerate(pair.edits)
-            for i in edit.relations
-        ],
         "tags": [tag for tag, holds in tags.items() if holds],
         "margin": round(drawn.margin, 4),
-        "generator": f"spatial_core.scenes {RENDERER_VERSION}",
-        "seed": pair.seed,
         "split": split,
-        "licence": "CC0-1.0",
-        "review": None,
     }

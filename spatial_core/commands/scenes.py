@@ -202,39 +202,19 @@ def _scene_record(prompted: PromptedScene, folder: Path, split: str) -> dict[str
 
 
 def _pair_record(batch: PairBatch, row: int, folder: Path, split: str) -> dict[str, Any]:
-    from spatial_core.scenes.renderer import RENDERER_VERSION
+    from spatial_core.scenes.pair_records import pair_record
 
     pair = batch.pairs[row]
     name = _name(pair.seed)
     chosen, sha256_chosen = _write(batch.rendering, row, folder, name)
     rejected, sha256_rejected = _write(batch.rendering_rejected, row, folder, f"{name}_rejected")
-    before, after = pair.graph, pair.graph_rejected
-    return {
+    return pair_record(pair) | {
         "id": name,
-        "prompt": before.text,
-        "prompt_rejected": after.text,
         "image_chosen": chosen,
         "image_rejected": rejected,
         "sha256_chosen": sha256_chosen,
         "sha256_rejected": sha256_rejected,
-        "graph": before.to_dict(),
-        "graph_rejected": after.to_dict(),
-        "edits": [
-            {
-                "kind": edit.kind,
-                "relation_index": i,
-                "before": before.words(before.relations[i]),
-                "after": after.words(after.relations[i]),
-                "span": list(before.relations[i].span),
-            }
-            for edit in pair.edits
-            for i in edit.relations
-        ],
-        "generator": f"spatial_core.scenes {RENDERER_VERSION}",
-        "seed": pair.seed,
         "split": split,
-        "licence": "CC0-1.0",
-        "review": None,
     }
 
 

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from spatial_core.atomic_files import write_bytes, write_text
 from spatial_core.images import to_pil
-from spatial_core.scenes.closure import FALSE, TRUE, Closure
 from spatial_core.scenes.objects import OBJECT_KINDS
+from spatial_core.scenes.pair_records import pair_record
 from spatial_core.scenes.pairs import PairBatch, ScenePair, sample_pairs
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.sampling import SAMPLER_VERSION
@@ -34,7 +34,6 @@ _FIRST_SEED = 10**15
 _SEEDS_PER_PAIR = 8
 _SEEDS_FOR_LENGTH = 3
 """Seeds tried for as many relations as are wished for: scenes of the test split often have less to say."""
-_TRUTH = {TRUE: True, FALSE: False}
 
 
 @dataclass(frozen=True)
@@ -243,43 +242,12 @@ def _write_pair(
 
 def _record(pair: ScenePair, wish: _Wish, name: str) -> dict[str, Any]:
     """Return the pair record without its pictures, with exact labels."""
-    before, after = pair.graph, pair.graph_rejected
-    here, there = pair.closure, pair.closure_rejected
-    return {
+    return pair_record(pair) | {
         "id": name,
         "scene": scene_name(pair.scene),
-        "prompt": before.text,
-        "prompt_rejected": after.text,
-        "graph": before.to_dict(),
-        "graph_rejected": after.to_dict(),
-        "labels": [
-            _truth(pair, rejected=rejected, closure=closure)
-            for rejected, closure in ((False, here), (False, there), (True, there), (True, here))
-        ],
-        "edits": [
-            {
-                "kind": edit.kind,
-                "edit": number,
-                "relation_index": i,
-                "before": before.words(before.relations[i]),
-                "after": after.words(after.relations[i]),
-                "span": list(after.relations[i].span),
-            }
-            for number, edit in enumerate(pair.edits)
-            for i in edit.relations
-        ],
         "tags": ["held-out wordings"] if wish.held_out else [],
-        "generator": f"spatial_core.scenes {RENDERER_VERSION}",
-        "seed": pair.seed,
         "split": "test",
-        "licence": "CC0-1.0",
-        "review": None,
     }
-
-
-def _truth(pair: ScenePair, *, rejected: bool, closure: Closure) -> list[bool | None]:
-    caption = pair.caption_rejected if rejected else pair.caption
-    return [_TRUTH.get(closure.state(s)) for s in caption.statements]
 
 
 def scene_name(scene: Scene) -> str:

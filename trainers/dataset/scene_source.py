@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from spatial_core.images import to_pil
-from spatial_core.scenes.closure import FALSE, TRUE, Closure
+from spatial_core.scenes.pair_records import pair_record
 from spatial_core.scenes.pairs import PairBatch, ScenePair, edit_margins, sample_pairs
-from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.scene import Scene
 from spatial_trainers.dataset.build_recipe import BuildRecipe
 from spatial_trainers.dataset.drafts import Draft, Failure, pair_id
@@ -20,8 +19,6 @@ _BATCH = 64
 _SEEDS_PER_PAIR = 4
 _WIDE_VIEW = 2.1
 """Metres across the middle of the picture: table tops take up to 1.9, rooms with a table 2.3 or more."""
-
-_TRUTH = {TRUE: True, FALSE: False}
 
 
 @dataclass(frozen=True)
@@ -99,47 +96,13 @@ def _draft(drawn: _Drawn, split: str, number: int, licence: str) -> Draft:
 
 def _record(drawn: _Drawn, split: str, number: int, licence: str) -> Record:
     pair = drawn.pair
-    before, after = pair.graph, pair.graph_rejected
-    labels = [
-        _truth(pair, rejected=False, closure=pair.closure),
-        _truth(pair, rejected=False, closure=pair.closure_rejected),
-        _truth(pair, rejected=True, closure=pair.closure_rejected),
-        _truth(pair, rejected=True, closure=pair.closure),
-    ]
-    return {
+    return pair_record(pair) | {
         "id": pair_id(split, number),
         "split": split,
         "scene": _kind_of_place(pair.scene),
-        "prompt": before.text,
-        "prompt_rejected": after.text,
-        "edits": [
-            {
-                "kind": edit.kind,
-                "edit": order,
-                "relation_index": i,
-                "before": before.words(before.relations[i]),
-                "after": after.words(after.relations[i]),
-                "span": list(after.relations[i].span),
-            }
-            for order, edit in enumerate(pair.edits)
-            for i in edit.relations
-            # A list in another order says some things as before.
-            if labels[1][i] is False or labels[3][i] is False
-        ],
-        "graph": before.to_dict(),
-        "graph_rejected": after.to_dict(),
-        "labels": labels,
         "margin": round(drawn.margin, 4),
-        "generator": f"spatial_core.scenes {RENDERER_VERSION}",
-        "seed": pair.seed,
         "licence": licence,
-        "review": None,
     }
-
-
-def _truth(pair: ScenePair, *, rejected: bool, closure: Closure) -> list[bool | None]:
-    caption = pair.caption_rejected if rejected else pair.caption
-    return [_TRUTH.get(closure.state(s)) for s in caption.statements]
 
 
 def _kind_of_place(scene: Scene) -> str:
