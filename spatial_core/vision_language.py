@@ -214,11 +214,10 @@ def forward_packed(
     grid_thw: Tensor,
     *,
     image_of_row: Sequence[int] | None = None,
+    share_text: bool = True,
     **kwargs: Any,
 ) -> Tensor:
     """Return the language model's last hidden states `[B, L, D]`.
-
-    Without gradients, text that all rows begin with (one prompt, many images) is computed once.
 
     Args:
         backbone: `Qwen2_5_VLModel` or `Qwen3VLModel` with `attn_implementation` "sdpa" or "eager"; or a
@@ -227,6 +226,8 @@ def forward_packed(
         pixel_values: As for `encode_images`.
         grid_thw: As for `encode_images`.
         image_of_row: Which image each row shows, where rows share images; each row its own if None.
+        share_text: Whether text that all rows begin with (one prompt, many images) is computed once where no
+            gradients are asked for; hooks inside the language model then see the rest alone.
         kwargs: Handed to the language model.
     """
     if hasattr(backbone, "forward_packed"):
@@ -248,7 +249,8 @@ def forward_packed(
     if deepstack:
         kwargs |= {"visual_pos_masks": places, "deepstack_visual_embeds": deepstack}
     # A trainer's checkpointing recomputes blocks, which a cache does not allow.
-    shared = 0 if torch.is_grad_enabled() else _shared_text(packed.input_ids, backbone.config.image_token_id)
+    share_text = share_text and not torch.is_grad_enabled()
+    shared = _shared_text(packed.input_ids, backbone.config.image_token_id) if share_text else 0
     positions = packed.position_ids.to(device)
     return _language_model(backbone.language_model, embeds, mask, positions, shared, **kwargs)
 

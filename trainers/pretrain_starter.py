@@ -177,7 +177,9 @@ class Pretrainer:
     def losses(self, batch: Batch, *, point: bool = True) -> tuple[Tensor, dict[str, float], Tensor]:
         """Return the loss, its parts for the log, and the answers' logits `[B, R]`."""
         with torch.autocast("cpu", torch.bfloat16), PlainAttention():
-            hidden = forward_packed(self.backbone, batch.packed, batch.pixel_values, batch.grid_thw)
+            hidden = forward_packed(
+                self.backbone, batch.packed, batch.pixel_values, batch.grid_thw, share_text=False
+            )
         readouts = gather_readouts(hidden, batch.packed.branch_readouts).float()
         yes, no = self.model.lm_head.weight[self.words].float()
         logits = readouts @ (yes - no)
