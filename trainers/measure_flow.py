@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 
+from spatial_core.language.parser import parse_prompt
 from spatial_core.localizer import SpatialLocalizer
 from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.sampling import estimated_closures
 from spatial_core.scenes.scene import Scene
 from spatial_core.scorers.geometric import GeometricScorer
-from spatial_core.spatial_accuracy import spatial_accuracy
+from spatial_core.spatial_accuracy import inverse_graph, spatial_accuracy
 from spatial_core.statistics import wilson_interval
 from spatial_trainers.flow_captions import CaptionSettings, caption_pool, draw_caption, name_things
 from spatial_trainers.flow_scenes import flow_layout
@@ -42,15 +43,23 @@ class Prompt:
     names: tuple[str, ...]
 
 
-def held_out_prompts(count: int, *, named: int | None = None, relations: bool = True) -> list[Prompt]:
+def held_out_prompts(
+    count: int, *, named: int | None = None, relations: bool = True, invertible: bool = False
+) -> list[Prompt]:
     """Return prompts of test combinations, two to four things, one to four relations.
 
     Args:
         count: How many.
         named: Only prompts that name so many things.
         relations: Whether they state relations, or only name things.
+        invertible: Only prompts that `spatial_accuracy` can judge beside chance.
     """
-    return [prompt for _, prompt in zip(range(count), _prompts(named, relations), strict=False)]
+    made = (p for p in _prompts(named, relations) if not invertible or _has_inverse(p))
+    return [prompt for _, prompt in zip(range(count), made, strict=False)]
+
+
+def _has_inverse(prompt: Prompt) -> bool:
+    return bool(inverse_graph(parse_prompt(prompt.text)).relations)
 
 
 def _prompts(named: int | None, relations: bool) -> Iterator[Prompt]:
@@ -139,7 +148,7 @@ def measure(
             images = draw(pipeline, [p.text for p in asked], steps=steps)
             key = f"presence of {named}, {'with' if relations else 'no'} relations"
             table[key] = presence(images, asked, localizer)
-    asked = held_out_prompts(prompts)
+    asked = held_out_prompts(prompts, invertible=True)
     images = draw(pipeline, [p.text for p in asked], steps=steps)
     result = spatial_accuracy(images, [p.text for p in asked], GeometricScorer(localizer, localizer))
     table["spatial accuracy"] = {

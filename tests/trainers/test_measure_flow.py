@@ -12,6 +12,7 @@ from spatial_core.localizer import SpatialLocalizer
 from spatial_core.localizer_network import LocalizerConfig
 from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
 from spatial_core.scenes.splits import split_of
+from spatial_core.spatial_accuracy import inverse_graph
 from spatial_trainers.commands import measure_starter
 from spatial_trainers.measure_flow import held_out_prompts, presence
 
@@ -63,3 +64,11 @@ def test_no_prompts_is_an_error() -> None:
     measure_starter.add_arguments(parser)
     with pytest.raises(ValueError, match="at least 1"):
         measure_starter.run(parser.parse_args(["--prompts", "0"]))
+
+
+def test_prompts_for_the_accuracy_can_be_inverted() -> None:
+    asked = held_out_prompts(24, invertible=True)
+    assert len(asked) == 24
+    assert all(inverse_graph(parse_prompt(prompt.text)).relations for prompt in asked)
+    # Otherwise some say only that things are in line, whose inverse is the same.
+    assert not all(inverse_graph(parse_prompt(p.text)).relations for p in held_out_prompts(24))
