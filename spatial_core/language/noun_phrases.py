@@ -166,6 +166,7 @@ def is_verb_after_noun(
                 follower is not None
                 and follower.tags & lx.FINITE
                 and not follower.tags & (lx.NOUN | lx.PARTICIPLE | lx.ADJ)
+                and follower.text != "close"  # "a book stands close to a lamp"
             )
         return article in ("a", "an", "another", "each", "one") or _starts_object(tokens, i + 1)
     if not (plural or coordinated):

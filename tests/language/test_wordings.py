@@ -26,6 +26,8 @@ WORDINGS = [
     ("There is a bowl smaller than the plate.", [("bowl", "smaller_than", "plate")]),
     ("The tree is taller than the house.", [("tree", "larger_than", "house")]),
     # distance
+    ("The book stands close to the orange clock.", [("book", "near", "orange clock")]),
+    ("A brown bottle rests close to the cube.", [("brown bottle", "near", "cube")]),
     ("A dog sits at a distance from the fire.", [("dog", "far_from", "fire")]),
     ("A car is parked at some distance from the house.", [("car", "far_from", "house")]),
     ("A mill stands a long way from the barn.", [("mill", "far_from", "barn")]),
