@@ -66,7 +66,7 @@ SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def speed_tokenizer() -> PreTrainedTokenizerFast:
     """Return a tokenizer that splits the texts of the benchmark about as finely as the public one does."""
-    return train_tokenizer([PROMPT, RUBRIC, *STATEMENTS], vocab_size=856)
+    return train_tokenizer([PROMPT, RUBRIC, *STATEMENTS, *["Yes No yes no"] * 4], vocab_size=870)
 
 
 def qwen_config(size: str, tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:

@@ -47,14 +47,26 @@ def plain_means(plain: PlainReward, graph: SceneGraph, pictures: Sequence[Image.
     return overall + logsigmoid(clause)
 
 
-def measure_reward_batch(model: SpatialRewardModel, *, side: int, number: int, turns: int) -> Row:
+def measure_reward_batch(
+    model: SpatialRewardModel,
+    *,
+    side: int,
+    number: int,
+    turns: int,
+    label: str = "",
+    prompt: str = PROMPT,
+    barred: bool = True,
+) -> Row:
     """Return the costs of "ours", "plain" (same template) and "rubric".
 
     Args:
         model: With weights of float32 or bfloat16, where it is to work.
-        side: Of the pictures, in pixels.
+        side: Of the pictures, in pixels; the model's pixel limits allow it, and it fills whole tokens.
         number: Of pictures.
         turns: Timed turns of each way.
+        label: Names the model in the row.
+        prompt: Text with one relation, so that a packed row is an ordinary sequence.
+        barred: Whether the row is held to the bars.
 
     Raises:
         RuntimeError: If ours and the plain forward of the same template differ by more than rounding.
@@ -62,7 +74,7 @@ def measure_reward_batch(model: SpatialRewardModel, *, side: int, number: int, t
     levels = [picture(side, seed) for seed in range(number)]
     pil = [Image.fromarray(image.numpy()) for image in levels]
     ours_in = [(image.permute(2, 0, 1).float() / 255).to(model.device) for image in levels]
-    graph = parse_prompt(PROMPT)
+    graph = parse_prompt(prompt)
     plain = PlainReward(model)
     results, costs = take_turns(
         {
@@ -75,32 +87,28 @@ def measure_reward_batch(model: SpatialRewardModel, *, side: int, number: int, t
     )
     difference = float((results["ours"] - results["plain"]).abs().max())
     check_equal(difference, model.backbone.dtype)
-    bars = [
-        Bar("FLOPs of the rubric form / ours", costs["rubric"].flops / costs["ours"].flops, 2.0),
-    ]
-    if model.device.type == "cuda":
-        bars = [
-            Bar(
-                "rubric / ours, time",
-                ratios(costs["rubric"], costs["ours"]).median,
-                4.0 if side <= 512 else 2.5,
-            )
-        ]
-        shares = (costs["ours"].peak_bytes or 0) / (costs["rubric"].peak_bytes or 1)
-        bars.append(Bar("peak memory, ours / rubric", shares, 0.5, at_most=True))
-    grid = (side // 28, side // 28)
+    bars: list[Bar] = []
+    if barred and model.device.type == "cuda":
+        faster = ratios(costs["rubric"], costs["ours"]).median
+        share = (costs["ours"].peak_bytes or 0) / (costs["rubric"].peak_bytes or 1)
+        bars.append(Bar("rubric / ours, time", faster, 4.0 if side <= 512 else 2.5))
+        bars.append(Bar("peak memory, ours / rubric", share, 0.5, at_most=True))
+    elif barred:
+        bars.append(Bar("rubric / ours, FLOPs", costs["rubric"].flops / costs["ours"].flops, 2.0))
+    cell = model.processing["patch_size"] * model.processing["merge_size"]
+    grid = (side // cell, side // cell)
     facts = {
         "side": side,
         "pictures": number,
         "tokens, ours": len(short_row(model, graph, grid)),
         "tokens, rubric": len(rubric_row(model, graph.text, grid)),
         "tokens of the rubric": len(encode_text(model.tokenizer, RUBRIC, special=False)),
-        "largest |d mu|": difference,
-        "spread of mu": float(results["ours"].std()),
+        "largest difference of mu": difference,
+        "spread of mu": float(results["ours"].std(correction=0)),
     }
     return Row(
-        f"reward-{number}x{side}",
-        f"reward of {number} pictures of {side} px, one prompt",
+        f"reward-{number}x{side}{label and '-' + label}",
+        f"{label and label + ': '}reward of {number} pictures of {side} px, one prompt",
         costs,
         tuple(bars),
         facts,

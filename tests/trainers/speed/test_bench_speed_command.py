@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
+from spatial_core.backbones import BackboneParts
+from spatial_core.reward_model import SpatialRewardModel
 from spatial_trainers.commands import bench_speed
 from spatial_trainers.speed import suite
-from spatial_trainers.speed.models import random_parts, reward_model
 from spatial_trainers.speed.reward_batch import measure_reward_batch
+from spatial_trainers.speed.rows import Row
 
 
 def parsed(*words: str) -> Namespace:
@@ -24,12 +26,11 @@ def parsed(*words: str) -> Namespace:
 def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def small(size: str, *, device: torch.device, turns: int):
-        model = reward_model(random_parts(size, device=device, dtype=torch.float32))
+    def small(_parts: BackboneParts, model: SpatialRewardModel, *, turns: int) -> Iterator[Row]:
         yield measure_reward_batch(model, side=56, number=2, turns=turns)
 
     monkeypatch.setattr(suite, "measure", small)
-    bench_speed.run(parsed("--out", str(tmp_path / "out"), "--turns", "1", "--device", "cpu"))
+    bench_speed.run(parsed("--out", str(tmp_path / "out"), "--turns", "1", "--device", "cpu", "--no-growth"))
     assert "(at least 2: held)" in capsys.readouterr().out
     stored = json.loads((tmp_path / "out" / "speed.json").read_text("utf-8"))
     assert {"date", "device", "torch", "transformers"} < set(stored["about"])

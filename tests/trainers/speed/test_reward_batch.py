@@ -18,7 +18,7 @@ def model() -> SpatialRewardModel:
 def test_reward_of_a_batch(model: SpatialRewardModel) -> None:
     row = measure_reward_batch(model, side=56, number=3, turns=1)
     assert list(row.costs) == ["ours", "plain", "rubric"]
-    assert row.facts["largest |d mu|"] <= 1e-4 < row.facts["spread of mu"]
+    assert row.facts["largest difference of mu"] <= 1e-4 < row.facts["spread of mu"]
     assert 400 <= row.facts["tokens of the rubric"] <= 460
     # Sequences of a few tokens of picture: nearly all of the cost is text.
     assert row.costs["rubric"].flops > 3 * row.costs["plain"].flops
