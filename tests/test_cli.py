@@ -450,7 +450,13 @@ def test_interrupted(spatial: Spatial, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_control_c_while_it_waits_for_prompts() -> None:
     words = [sys.executable, "-m", "spatial_core.cli", "parse", "--json", "-"]
     with subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A suite that runs in the background ignores interrupts, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         process.stdin.write("a cup on a table\n")
