@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import argparse
 
+from spatial_trainers.commands.recipe_arguments import add_recipe_arguments, read_recipe
+
 HELP = "build a preference dataset by a recipe; the same command again goes on after a kill"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("recipe", help="TOML file, or the name of a recipe that comes with the package")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="over what the recipe says, e.g. splits.train=1000; may be repeated",
-    )
-    parser.add_argument("--output", help="folder of the dataset, over what the recipe says")
-    parser.add_argument("--check", action="store_true", help="read the recipe, report its mistakes and stop")
+    add_recipe_arguments(parser, example="splits.train=1000", folder="dataset")
 
 
 def run(args: argparse.Namespace) -> None:
     """Read the recipe, then build."""
     from spatial_trainers.dataset.build_recipe import BuildRecipe
-    from spatial_trainers.recipe import load_recipe
 
-    overrides = [*args.overrides, *([f"output={args.output}"] if args.output else [])]
-    recipe = load_recipe(args.recipe, BuildRecipe, overrides=overrides)
+    recipe = read_recipe(args, BuildRecipe)
     if args.check:
         print(f"{args.recipe}: {sum(recipe.wanted().values())} pairs; no mistakes.")
         return

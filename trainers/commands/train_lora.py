@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import argparse
 
+from spatial_trainers.commands.recipe_arguments import add_recipe_arguments, read_recipe
+
 HELP = "train a LoRA on pictures, on pairs, or on the best of a generator's own drawings"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("recipe", help="TOML file, or the name of a recipe that comes with the package")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="over what the recipe says, e.g. optimizer.steps=500; may be repeated",
-    )
-    parser.add_argument("--output", help="folder of the run, over what the recipe says")
-    parser.add_argument("--check", action="store_true", help="read the recipe, report its mistakes and stop")
+    add_recipe_arguments(parser, example="optimizer.steps=500")
 
 
 def run(args: argparse.Namespace) -> None:
     """Read the recipe, then train."""
     from spatial_trainers.lora_recipe import TrainLoraRecipe
-    from spatial_trainers.recipe import load_recipe
 
-    overrides = [*args.overrides, *([f"output={args.output}"] if args.output else [])]
-    recipe = load_recipe(args.recipe, TrainLoraRecipe, overrides=overrides)
+    recipe = read_recipe(args, TrainLoraRecipe)
     if args.check:
         o = recipe.optimizer
         print(f"{args.recipe}: {o.steps} steps of {o.examples_per_step} examples; no mistakes.")

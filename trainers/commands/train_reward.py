@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import argparse
 
+from spatial_trainers.commands.recipe_arguments import add_recipe_arguments, read_recipe
+
 HELP = "train a SpatialScore on preference pairs by a recipe; the same command again goes on after a kill"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("recipe", help="TOML file, or the name of a recipe that comes with the package")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="over what the recipe says, e.g. optimizer.steps=500; may be repeated",
-    )
-    parser.add_argument("--output", help="folder of the run, over what the recipe says")
-    parser.add_argument("--check", action="store_true", help="read the recipe, report its mistakes and stop")
+    add_recipe_arguments(parser, example="optimizer.steps=500")
 
 
 def run(args: argparse.Namespace) -> None:
     """Read the recipe, then train."""
-    from spatial_trainers.recipe import RewardRecipe, load_recipe
+    from spatial_trainers.recipe import RewardRecipe
 
-    overrides = [*args.overrides, *([f"output={args.output}"] if args.output else [])]
-    recipe = load_recipe(args.recipe, RewardRecipe, overrides=overrides)
+    recipe = read_recipe(args, RewardRecipe)
     if args.check:
         print(
             f"{args.recipe}: {recipe.optimizer.steps} steps of {recipe.optimizer.pairs_per_step} pairs; "

@@ -66,7 +66,7 @@ def write_results(
         ],
     }
     write_text(output / REPORT_JSON, json.dumps(stored, indent=1) + "\n")
-    page = markdown(rows, facts, title="Speed")
+    page = markdown(rows, facts, title="Speed", gpu=device.type == "cuda")
     if found:
         page += "\n## How the cost grows\n\n" + growth_table(found)
         if can_plot():
