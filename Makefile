@@ -50,7 +50,7 @@ test: $(VENV)/.dev
 
 $(OLDEST_VENV)/.dev: pyproject.toml
 	@test -x $(OLDEST_VENV)/bin/python || $(PYTHON) -m venv $(OLDEST_VENV)
-	sed -n 's/^    "\([a-z]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml > $(OLDEST_VENV)/floors.txt
+	sed -n '/^dependencies = /,/^]/s/^    "\([a-z]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml > $(OLDEST_VENV)/floors.txt
 	$(OLDEST_VENV)/bin/python -m pip install --quiet --requirement $(OLDEST_VENV)/floors.txt $(OLDEST_PIP_ARGS)
 	$(OLDEST_VENV)/bin/python -m pip install --quiet --constraint $(OLDEST_VENV)/floors.txt --editable ".[train,plots,dev]"
 	@touch $@
