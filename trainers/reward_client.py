@@ -11,6 +11,7 @@ import base64
 import json
 import math
 import time
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from io import BytesIO
 from typing import Any
@@ -128,7 +129,10 @@ class RemoteReward:
         connection = kind(place.hostname or "", place.port, timeout=self._timeout)
         try:
             headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
-            connection.request(method, place.path + path, body, headers)
+            connection.connect()
+            # Who refuses may answer and close before everything is sent.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, place.path + path, body, headers)
             response = connection.getresponse()
             data = b""
             # The connection's own timeout is that of every single byte.

@@ -13,9 +13,12 @@ import hmac
 import ipaddress
 import json
 import math
+import socket
 import sys
 import threading
+import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -36,7 +39,8 @@ class Limits:
         prompt_characters: Of one prompt.
         megabytes: Of the whole request.
         requests: That are read or wait for the model at a time; further ones are told to come back.
-        seconds: That a client may keep the server waiting for its next bytes.
+        seconds: That a client may keep the server waiting for its next bytes, and that it may go on sending
+            after it was answered.
     """
 
     images: int = 64
@@ -113,6 +117,21 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         self.timeout = self.server.limits.seconds
         super().setup()
+
+    def finish(self) -> None:
+        """Close so that the answer arrives.
+
+        A connection closed over bytes that nobody read is reset, and a reset takes the answer with it: who
+        still sends would never learn that it was too much. So what comes is read, for a while, and dropped.
+        """
+        super().finish()
+        end = time.monotonic() + self.server.limits.seconds
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            while (left := end - time.monotonic()) > 0:
+                self.connection.settimeout(left)
+                if not self.connection.recv(1 << 16):
+                    break
 
     def do_GET(self) -> None:
         self._answer(self._health)

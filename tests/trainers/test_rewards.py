@@ -6,6 +6,7 @@ import argparse
 import base64
 import json
 import math
+import select
 import socket
 import threading
 import time
@@ -37,6 +38,9 @@ from spatial_trainers.rewards import (
     load_reward,
 )
 from spatial_trainers.serve_reward import Limits, RewardServer
+
+# Seconds that nothing here takes, not even on a machine that does ten other things.
+PATIENCE = 60.0
 
 
 def brightness(images: Any, prompts: list[str]) -> Tensor:
@@ -95,7 +99,7 @@ def test_background_works_while_the_caller_goes_on_and_keeps_the_order() -> None
     go = threading.Event()
 
     def waiting(images: Tensor, prompts: list[str]) -> Tensor:
-        assert go.wait(10)
+        assert go.wait(PATIENCE)
         return brightness(images, prompts)
 
     with BackgroundReward(RewardSum([part(waiting)])) as background:
@@ -109,24 +113,24 @@ def test_a_reward_that_hangs_is_named_and_time_counts_from_its_own_start() -> No
     release = threading.Event()
 
     def slow(_: Any, prompts: list[str]) -> Tensor:
-        time.sleep(0.25)
+        time.sleep(0.3)
         return torch.zeros(len(prompts))
 
     def hangs(_: Any, prompts: list[str]) -> Tensor:
-        release.wait(20)
+        release.wait(PATIENCE)
         return torch.zeros(len(prompts))
 
-    with BackgroundReward(RewardSum([part(slow, timeout=0.4)])) as background:
-        waiting = [background.submit(pictures(0.5), ["a"]) for _ in range(3)]
+    with BackgroundReward(RewardSum([part(slow, timeout=1.0)])) as background:
+        waiting = [background.submit(pictures(0.5), ["a"]) for _ in range(5)]
         # The last one waits for the others for longer than its own timeout.
-        assert [w.result().total.tolist() for w in waiting] == [[0.0]] * 3
+        assert [w.result().total.tolist() for w in waiting] == [[0.0]] * 5
     background = BackgroundReward(RewardSum([part(brightness), RewardPart("stuck", hangs, timeout=0.1)]))
     began = time.monotonic()
     stuck, behind = (background.submit(pictures(0.5), ["a"]) for _ in range(2))
     for pending in (behind, stuck):
         with pytest.raises(RewardError, match="'stuck' has not answered for 0.1 seconds on 1 pictures"):
             pending.result()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < PATIENCE / 2
     release.set()
 
 
@@ -202,7 +206,7 @@ def served(reward: Callable[..., Any] = brightness, **more: Any) -> Iterator[str
 
 
 def quick(url: str, **more: Any) -> RemoteReward:
-    return RemoteReward(url, **{"timeout": 5.0, "retries": 2, "pause": 0.001, **more})
+    return RemoteReward(url, **{"timeout": PATIENCE, "retries": 2, "pause": 0.001, **more})
 
 
 def test_a_server_gives_what_the_reward_gives() -> None:
@@ -213,7 +217,7 @@ def test_a_server_gives_what_the_reward_gives() -> None:
         assert torch.allclose(remote(pictures(*levels), ["a"] * 5), torch.tensor(levels))
         as_pil = [to_pil(picture) for picture in pictures(*levels)]
         assert torch.allclose(remote(as_pil, ["a"] * 5), torch.tensor(levels))
-        loaded = load_reward([RewardRecipe(url=url, timeout=5.0)])
+        loaded = load_reward([RewardRecipe(url=url, timeout=PATIENCE)])
         assert loaded.sha256 == "abc" and loaded(pictures(0.2), ["a"]).tolist() == pytest.approx([0.2])
 
 
@@ -242,7 +246,7 @@ def test_the_model_sees_one_request_at_a_time() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE)
     assert most == [1] * 4
 
 
@@ -252,17 +256,17 @@ def test_more_requests_than_places_are_told_to_come_back() -> None:
 
     def waits(_: Any, prompts: list[str]) -> list[float]:
         asked.set()
-        go.wait(10)
+        go.wait(PATIENCE)
         return [1.0] * len(prompts)
 
     with served(waits, limits=Limits(requests=1)) as url:
         first = threading.Thread(target=lambda: quick(url)(pictures(0.1), ["a"]), daemon=True)
         first.start()
-        assert asked.wait(5)
+        assert asked.wait(PATIENCE)
         with pytest.raises(ConnectionError, match="status 503, The server has as many"):
             quick(url)(pictures(0.1), ["a"])
         go.set()
-        first.join(5)
+        first.join(PATIENCE)
 
 
 def test_a_token_is_wanted_beyond_this_machine_and_checked() -> None:
@@ -312,7 +316,7 @@ BODIES: list[tuple[Any, int, str]] = [
 def ask(
     url: str, body: bytes, *, method: str = "POST", path: str = "/score", **headers: str
 ) -> tuple[int, str]:
-    connection = HTTPConnection(url.removeprefix("http://"), timeout=5)
+    connection = HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE)
     connection.request(method, path, body, {"Content-Type": "application/json", **headers})
     response = connection.getresponse()
     answer = json.loads(response.read())
@@ -323,7 +327,7 @@ def ask(
 @pytest.fixture(scope="module")
 def small() -> Iterator[str]:
     """A server with low limits."""
-    limits = Limits(images=4, pixels=64 * 64, prompt_characters=100, megabytes=1, seconds=0.3)
+    limits = Limits(images=4, pixels=64 * 64, prompt_characters=100, megabytes=1)
     with served(limits=limits) as url:
         yield url
 
@@ -342,16 +346,70 @@ def test_bad_paths_types_and_lengths(small: str) -> None:
     assert ask(small, b"", method="GET", path="/")[0] == 404
     assert ask(small, good, **{"Content-Type": "text/plain"})[0] == 415
     assert ask(small, b"x" * 1_000_001)[0] == 413
-    host, port = small.removeprefix("http://").split(":")
-    start = b"POST /score HTTP/1.1\r\nContent-Type: application/json\r\n"
-    for rest, status in (
-        (b"\r\n", b"411"),
-        (b"Content-Length: -3\r\n\r\n", b"411"),
-        (b"Content-Length: 99\r\n\r\n{", b"408"),
-    ):
-        with socket.create_connection((host, int(port)), timeout=5) as raw:
-            raw.sendall(start + rest)
-            assert raw.recv(100).split()[1] == status
+    for rest, status in ((b"\r\n", b"411"), (b"Content-Length: -3\r\n\r\n", b"411")):
+        with raw(small) as client:
+            client.sendall(START + rest)
+            assert client.recv(100).split()[1] == status
+
+
+START = b"POST /score HTTP/1.1\r\nContent-Type: application/json\r\n"
+
+
+def raw(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=PATIENCE)
+
+
+def test_who_sends_too_much_hears_so_at_the_end(small: str) -> None:
+    with raw(small) as client:
+        client.sendall(START + b"Content-Length: 5000000\r\n\r\n")
+        # The answer is there before the body is sent.
+        assert select.select([client], [], [], PATIENCE)[0]
+        for _ in range(5):
+            client.sendall(b"x" * 1_000_000)
+            time.sleep(0.02)
+        answer = b"".join(iter(lambda: client.recv(1 << 16), b""))
+    assert answer.startswith(b"HTTP/1.0 413 ") and b"A request may have 1000000 bytes" in answer
+    # Likewise where the library answers.
+    with raw(small) as client:
+        client.sendall(b"PUT /score HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n")
+        assert select.select([client], [], [], PATIENCE)[0]
+        client.sendall(b"x" * 1_000_000)
+        assert client.recv(100).split()[1] == b"501"
+
+
+def test_who_is_slow_or_never_stops_is_left() -> None:
+    with served(limits=Limits(megabytes=1, seconds=1.0)) as url:
+        with raw(url) as client:
+            client.sendall(START + b"Content-Length: 99\r\n\r\n{")
+            assert client.recv(100).split()[1] == b"408"
+        with raw(url) as client:
+            client.sendall(START + b"Content-Length: 5000000\r\n\r\n")
+            began = time.monotonic()
+            with pytest.raises(ConnectionError):
+                while time.monotonic() - began < PATIENCE:
+                    client.sendall(b"x")
+                    time.sleep(0.01)
+            assert time.monotonic() - began > 0.5
+
+
+def test_a_client_hears_who_answers_early_and_hangs_up() -> None:
+    answer = b'{"error": "too much"}'
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1)
+                connection.sendall(b"HTTP/1.0 413 No\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+
+        thread = threading.Thread(target=hang_up, daemon=True)
+        thread.start()
+        # More than the buffers between the two hold.
+        noise = torch.rand(1, 3, 1600, 1600, generator=torch.Generator().manual_seed(0))
+        with pytest.raises(ValueError, match="refused with status 413: too much"):
+            quick(f"http://127.0.0.1:{server.getsockname()[1]}", retries=0)(noise, ["a"])
+        thread.join(PATIENCE)
 
 
 def test_a_scorers_own_complaint_is_the_clients_and_a_crash_the_servers() -> None:
@@ -420,7 +478,7 @@ def test_a_busy_server_is_asked_again_and_a_strange_one_is_refused() -> None:
 
         assert answers((503, b"busy"), (429, b"{}"), (200, good)).tolist() == [1.5]
         with pytest.raises(
-            ConnectionError, match=r"no answer in 3 attempts of up to 5 seconds \(last: status 503"
+            ConnectionError, match=r"no answer in 3 attempts of up to 60 seconds \(last: status 503"
         ):
             answers(*[(503, b"busy")] * 3)
         for body in (b"<html>", b"[1]", b"\xff"):
@@ -443,4 +501,4 @@ def test_nobody_there_and_somebody_silent() -> None:
         began = time.monotonic()
         with pytest.raises(ConnectionError, match="timed out"):
             quick(f"http://127.0.0.1:{port}", timeout=0.05).health()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < PATIENCE / 2
