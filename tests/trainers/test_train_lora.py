@@ -342,7 +342,7 @@ def test_two_processes_give_the_result_of_one(base: Path, manifest: Path, tmp_pa
         "2",
         str(script),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     train_lora(replace(r, output=str(tmp_path / "one")))
     one, two = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
