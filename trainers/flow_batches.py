@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from spatial_trainers.flow_captions import MAX_TOKENS, CaptionTokens
+from spatial_trainers.flow_latents import LatentCode, PatchBasis, Pictures, as_pixels, mirrored_labels
 from spatial_trainers.flow_scenes import FlowScenes
-from spatial_trainers.train_vae import PatchBasis, Pictures, as_pixels
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,6 @@ class FlowBatch:
         mention_at: int64 `[T, 2]`, row and token.
         mention_box: float32 `[T, 4]`, centre and size in units of the picture.
         mention_kind, mention_color: int64 `[T]`; -1 for the colour of furniture, which no caption gives.
-        kinds, colors: int64 `[B, 16, 16]`, what lies in each latent; 0 is background.
-        offsets: float32 `[B, 16, 16, 4]`, from each latent to its object's left, top, right and bottom side,
-            in units of the picture; 0 for background.
         weights: float32 `[B, 1, 16, 16]`, of the loss; things count more than walls.
     """
 
@@ -38,14 +35,11 @@ class FlowBatch:
     mention_box: Tensor
     mention_kind: Tensor
     mention_color: Tensor
-    kinds: Tensor
-    colors: Tensor
-    offsets: Tensor
     weights: Tensor
 
 
 def encode_pictures(basis: PatchBasis, pictures: Pictures) -> Tensor:
-    """Return the latents of all pictures, float16 `[N, 16, 16, 16]`."""
+    """Return the components of all pictures, float16 `[N, 8, 16, 16]`."""
     parts = np.array_split(pictures, max(1, len(pictures) // 256))
     return torch.cat([basis.encode(as_pixels(part)).half() for part in parts])
 
@@ -65,8 +59,8 @@ class FlowBatches:
             pad_id: Of the T5 tokenizer.
             empty: int64 `[77]`, the CLIP tokens of no caption; the T5 ones are an end token and padding.
         """
-        self.scenes, self.basis, self.tokens = scenes, basis, tokens
-        self.latents = encode_pictures(basis, scenes.images)
+        self.scenes, self.code, self.tokens = scenes, LatentCode(basis), tokens
+        self.components = encode_pictures(basis, scenes.images)
         self.variants = len(tokens.t5) // (2 * len(scenes))
         self.pad_id, self.empty = pad_id, empty
 
@@ -96,12 +90,8 @@ class FlowBatches:
         """Return the batch of the given captions `[B]`, those at True of `dropped` left empty."""
         s, tokens = self.scenes, self.tokens
         index, mirror = caption // (2 * self.variants), caption // self.variants % 2 == 1
-        latents = self.latents[torch.from_numpy(index)].float()
-        flip = torch.from_numpy(mirror)[:, None, None, None]
-        latents = torch.where(flip, self.basis.mirror(latents), latents)
-        patches = np.where(mirror[:, None, None], s.patches[index][:, :, ::-1], s.patches[index])
-        boxes = s.boxes[index].copy()
-        boxes[mirror, :, 0], boxes[mirror, :, 2] = 1 - s.boxes[index][mirror, :, 2], 1 - boxes[mirror, :, 0]
+        latents = self.code.latents(s, index, mirror, self.components[torch.from_numpy(index)])
+        patches, boxes = mirrored_labels(s, index, mirror)
         length = int(tokens.lengths[caption].max()) + padding
         ids = np.full((len(index), length), self.pad_id, dtype=np.int64)
         width = min(length, tokens.t5.shape[1])
@@ -119,14 +109,6 @@ class FlowBatches:
         row, slot = np.nonzero((at >= 0) & ~dropped[:, None])
         thing = tokens.mention_objects[caption][row, slot].astype(np.int64)
         box = boxes[row, thing]
-        scene = np.arange(len(index))[:, None, None]
-        safe = np.maximum(patches.astype(np.int64), 0)
-        known = patches >= 0
-        kinds = np.where(known, s.kinds[index][scene, safe] + 1, 0).astype(np.int64)
-        colors = np.where(known, s.colors[index][scene, safe] + 1, 0).astype(np.int64)
-        middles = (np.arange(patches.shape[1], dtype=np.float32) + 0.5) / patches.shape[1]
-        rows, columns = np.meshgrid(middles, middles, indexing="ij")
-        sides = boxes[scene, safe] - np.stack([columns, rows, columns, rows], axis=-1)
         return FlowBatch(
             latents=latents,
             t5=torch.from_numpy(ids),
@@ -139,9 +121,6 @@ class FlowBatches:
             mention_color=torch.from_numpy(
                 np.where(s.is_thing[index][row, thing], s.colors[index][row, thing], -1).astype(np.int64)
             ),
-            kinds=torch.from_numpy(kinds),
-            colors=torch.from_numpy(colors),
-            offsets=torch.from_numpy(np.where(known[..., None], sides, 0).astype(np.float32)),
             weights=torch.from_numpy(self._weights(index, patches)),
         )
 

@@ -36,7 +36,7 @@ from transformers import (
 )
 
 from spatial_core.atomic_files import write_text
-from spatial_trainers.train_vae import LATENT_CHANNELS
+from spatial_trainers.flow_latents import LATENT_CHANNELS
 
 SHIFT = 1.15
 CLIP_LENGTH = 77

@@ -10,7 +10,6 @@ from diffusers import FluxPipeline
 from PIL import Image, ImageDraw
 
 from spatial_core.atomic_files import atomic_path
-from spatial_trainers.train_vae import PatchBasis
 
 PROMPTS: tuple[str, ...] = (
     "a red apple to the left of a blue cup",
@@ -32,19 +31,8 @@ PROMPTS: tuple[str, ...] = (
 )
 
 
-def unpack_latents(tokens: torch.Tensor) -> torch.Tensor:
-    """Return `[B, 16, 16, 16]` latents of FLUX's `[B, 64, 64]` tokens."""
-    b = len(tokens)
-    return tokens.view(b, 8, 8, 16, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(b, 16, 16, 16)
-
-
-def save_sheet(
-    pipeline: FluxPipeline, path: Path, basis: PatchBasis, *, guidance_scale: float = 3.5, steps: int = 12
-) -> None:
-    """Draw two pictures of each prompt and write them with their prompts as a PNG.
-
-    The decoder is trained later: latents are shown by the best linear guess.
-    """
+def save_sheet(pipeline: FluxPipeline, path: Path, *, guidance_scale: float = 3.5, steps: int = 12) -> None:
+    """Draw two pictures of each prompt and write them with their prompts as a PNG."""
     pipeline.set_progress_bar_config(disable=True)
     side, height = 128, 150
     sheet = Image.new("RGB", (8 * side, 4 * height), "white")
@@ -52,7 +40,7 @@ def save_sheet(
     with torch.no_grad():
         for start in (0, 8):
             prompts = list(PROMPTS[start : start + 8])
-            tokens = pipeline(
+            images = pipeline(
                 prompts,
                 height=side,
                 width=side,
@@ -61,10 +49,8 @@ def save_sheet(
                 num_images_per_prompt=2,
                 max_sequence_length=64,
                 generator=torch.Generator().manual_seed(0),
-                output_type="latent",
+                output_type="np",
             ).images
-            pixels = basis.decode(unpack_latents(tokens.float()))
-            images = ((pixels + 1) / 2).permute(0, 2, 3, 1).numpy()
             for k, image in enumerate(images):
                 row, column = start // 8 * 2 + k // 2 // 4, (k // 2 % 4) * 2 + k % 2
                 at = (column * side, row * height)

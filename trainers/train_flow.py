@@ -2,11 +2,12 @@
 
 Three phases. First the text encoder alone learns from captions where each named thing will be, on average,
 and what it is: that is what a layout must be computed from. Then text encoders and transformer learn
-rectified flow together; heads on the way, dropped in the end, keep asking the text for places and the tokens
-of the picture for what they show. Last, the guidance input becomes real: the target moves along the
-difference that a caption makes to the averaged weights' own prediction (model guidance, arXiv 2502.12154).
+rectified flow together; a head, dropped in the end, keeps asking the text for places. Last, the guidance
+input becomes real: for a part of each batch the target moves along the difference that a caption makes to
+the averaged weights' own prediction (model guidance, arXiv 2502.12154).
 
-Differs from public pretraining in the dense targets, which on a CPU teach more for a step.
+Differs from public pretraining in that latents say what they show (`spatial_trainers.flow_latents`), which
+on a CPU teaches more for a step.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_trainers.checkpoint import Resumable
 from spatial_trainers.flow_batches import FlowBatch, FlowBatches, training_batches
 from spatial_trainers.flow_captions import CaptionSettings, captions, tokenize_captions
+from spatial_trainers.flow_latents import fit_basis
 from spatial_trainers.flow_model import (
     SHIFT,
     FlowModelSettings,
@@ -45,15 +47,13 @@ from spatial_trainers.flow_model import (
 from spatial_trainers.flow_scenes import FlowScenes, SceneSettings, build_scenes
 from spatial_trainers.flow_sheet import save_sheet
 from spatial_trainers.plain_attention import PlainAttention
-from spatial_trainers.train_vae import VaeSettings, fit_basis, new_vae, train_decoder
+from spatial_trainers.train_vae import VaeSettings, train_vae
 
 STATE_FILE = "state.safetensors"
 GUIDANCE = (1.0, 5.0)
 """What the guidance input may be; g acts as classifier-free guidance of strength (1 + g) / 2."""
-_DECODED = 4096
-"""Pictures that the decoder learns from."""
-_TAP = 1
-"""Single block before which the picture's tokens are asked what they show."""
+_GUIDED = 3
+"""One in so many rows of a batch learns guidance, the others have the lowest."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class FlowTraining:
         cooldown: Share of the steps over which the rate falls to a twentieth at the end.
         weight_decay: On matrices.
         uniform: Share of noise levels drawn evenly; the others are logit-normal, shifted as the schedule is.
-        place_weight, see_weight: Of the dense losses at the text and at the picture.
+        place_weight: Of the dense losses at the text.
         ema: Decay of the averaged weights, which are what is saved.
         save_every, sheet_every: Steps between states; between sample sheets.
     """
@@ -86,7 +86,6 @@ class FlowTraining:
     weight_decay: float = 0.02
     uniform: float = 0.25
     place_weight: float = 0.5
-    see_weight: float = 0.15
     ema: float = 0.995
     save_every: int = 100
     sheet_every: int = 300
@@ -112,19 +111,21 @@ class FlowRecipe:
     processes: int = 1
 
 
-class DenseHeads(nn.Module):
-    """Readouts used in training alone: what and where, from the text and from the picture's tokens."""
+class MentionHead(nn.Module):
+    """A readout used in training alone: what a mention is and where it will be, from its text token."""
 
     def __init__(self, text_width: int, width: int):
         super().__init__()
         kinds, colors = len(OBJECT_KINDS), len(COLORS)
         self.sizes = (4, kinds, colors)
-        self.mention = nn.Sequential(
+        self.layers = nn.Sequential(
             nn.Linear(text_width, width), nn.GELU(), nn.Linear(width, sum(self.sizes))
         )
-        # Four latents a token.
-        self.seen_sizes = (kinds + 1, colors + 1, 4)
-        self.seen = nn.Linear(width, 4 * sum(self.seen_sizes))
+
+    def forward(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return box `[T, 4]`, logits of kind and of colour of text states `[T, D]`."""
+        box, kind, color = self.layers(states).split(self.sizes, dim=-1)
+        return box, kind, color
 
 
 def pack_latents(latents: Tensor) -> Tensor:
@@ -157,17 +158,13 @@ class FlowTrainer:
         torch.manual_seed(recipe.seed)
         self.clip, self.t5 = new_text_encoders(recipe.model, tokenizer, tokenizer_2)
         self.transformer: Any = new_transformer(recipe.model)
-        width = self.transformer.inner_dim
-        self.heads = DenseHeads(recipe.model.text_width, width)
+        self.head = MentionHead(recipe.model.text_width, self.transformer.inner_dim)
         self.parts = nn.ModuleDict({"transformer": self.transformer, "clip": self.clip, "t5": self.t5})
-        self._tap: dict[str, Tensor] = {}
+        self._levels: dict[str, Tensor] = {}
         self.transformer.time_text_embed.register_forward_pre_hook(self._exact_time)
-        self.transformer.single_transformer_blocks[_TAP].register_forward_pre_hook(
-            self._keep, with_kwargs=True
-        )
         self.ids = token_ids()
         matrices: list[nn.Parameter] = []
-        others = list(self.heads.parameters())
+        others = list(self.head.parameters())
         for name, parameter in self.parts.named_parameters():
             inside = any(key in name for key in ("transformer_blocks.", ".layers.", ".block."))
             plain = ".norm" not in name and "relative_attention_bias" not in name
@@ -179,16 +176,13 @@ class FlowTrainer:
             torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
         ]
         self.names = {p: f"parts.{n}" for n, p in self.parts.named_parameters()}
-        self.names |= {p: f"heads.{n}" for n, p in self.heads.named_parameters()}
+        self.names |= {p: f"head.{n}" for n, p in self.head.named_parameters()}
         self.average = {n: p.detach().clone() for n, p in self.parts.named_parameters()}
-
-    def _keep(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
-        self._tap["tokens"] = kwargs["hidden_states"]
 
     def _exact_time(self, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         # Under autocast the transformer would round time and guidance to bfloat16.
-        if "sigmas" in self._tap:
-            return self._tap["sigmas"] * 1000, self._tap["guidance"] * 1000, args[2]
+        if "sigmas" in self._levels:
+            return self._levels["sigmas"] * 1000, self._levels["guidance"] * 1000, args[2]
         return None
 
     def encode(self, t5: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
@@ -201,7 +195,7 @@ class FlowTrainer:
         self, noisy: Tensor, sigmas: Tensor, guidance: Tensor, text: Tensor, pooled: Tensor
     ) -> Tensor:
         """Return the velocity `[B, 64, 64]` of packed noisy latents."""
-        self._tap |= {"sigmas": sigmas, "guidance": guidance}
+        self._levels |= {"sigmas": sigmas, "guidance": guidance}
         velocity = self.transformer(
             hidden_states=noisy,
             encoder_hidden_states=text,
@@ -212,34 +206,18 @@ class FlowTrainer:
             guidance=guidance,
             return_dict=False,
         )[0]
-        del self._tap["sigmas"], self._tap["guidance"]
+        del self._levels["sigmas"], self._levels["guidance"]
         return velocity.float()
 
     def text_losses(self, batch: FlowBatch, text: Tensor) -> dict[str, Tensor]:
         """Return how well the text's tokens tell what each mention is and where it will be."""
         states = text[batch.mention_at[:, 0], batch.mention_at[:, 1]]
-        box, kind, color = self.heads.mention(states).split(self.heads.sizes, dim=-1)
+        box, kind, color = self.head(states)
         return {
             "place": 8 * F.smooth_l1_loss(box, batch.mention_box, beta=0.1),
             "kind": F.cross_entropy(kind, batch.mention_kind),
             "color": F.cross_entropy(color, batch.mention_color, ignore_index=-1),
         }
-
-    def seen_losses(self, batch: FlowBatch) -> dict[str, Tensor]:
-        """Return how well the picture's tokens tell what they show and where it ends, noisy as they are."""
-        b = len(batch.kinds)
-        logits = self.heads.seen(self._tap["tokens"].float()).view(b * 64 * 4, -1)
-        kind, color, sides = logits.split(self.heads.seen_sizes, dim=-1)
-
-        def packed(labels: Tensor) -> Tensor:
-            cells = labels.view(b, 8, 2, 8, 2, -1).permute(0, 1, 3, 2, 4, 5)
-            return cells.reshape(b * 64 * 4, *labels.shape[3:])
-
-        weights, kinds = packed(batch.weights[:, 0]), packed(batch.kinds)
-        classes = F.cross_entropy(kind, kinds, reduction="none")
-        classes = classes + F.cross_entropy(color, packed(batch.colors), reduction="none")
-        off = F.smooth_l1_loss(sides, packed(batch.offsets), beta=0.1, reduction="none").sum(-1)
-        return {"seen": (classes * weights).mean(), "sides": 4 * (off * weights * (kinds > 0)).mean()}
 
     def losses(self, batch: FlowBatch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of step number `step` and its parts."""
@@ -260,27 +238,28 @@ class FlowTrainer:
             target = noise - clean
             with torch.autocast("cpu", torch.bfloat16), PlainAttention():
                 if step >= s.guide_from:
-                    target = target + self._push(batch, noisy, sigmas, guidance)
+                    guided = max(1, count // _GUIDED)
+                    guidance[guided:] = low
+                    target[:guided] += self._push(batch, noisy, sigmas, guidance, guided)
                 velocity = self.predict(noisy, sigmas, guidance, text, pooled)
             weights = pack_latents(batch.weights.expand(-1, batch.latents.shape[1], -1, -1))
             parts["flow"] = (weights * (velocity - target).square()).mean()
-            parts |= self.seen_losses(batch)
-            seen = parts["seen"] + parts["sides"]
-            loss = s.place_weight * loss + parts["flow"] + s.see_weight * seen
+            loss = s.place_weight * loss + parts["flow"]
         return loss, {name: float(value.detach()) for name, value in parts.items()}
 
     @torch.no_grad()
-    def _push(self, batch: FlowBatch, noisy: Tensor, sigmas: Tensor, guidance: Tensor) -> Tensor:
-        """Return what guidance adds to the target: (g - 1) / 2 times what the caption makes of it."""
-        no_t5 = torch.full_like(batch.t5, self.tokenizer_2.pad_token_id)  # pyright: ignore
+    def _push(self, batch: FlowBatch, noisy: Tensor, sigmas: Tensor, guidance: Tensor, count: int) -> Tensor:
+        """Return what guidance adds to the first targets: (g - 1) / 2 times what the caption changes."""
+        t5, clip, noisy, sigmas = batch.t5[:count], batch.clip[:count], noisy[:count], sigmas[:count]
+        no_t5 = torch.full_like(t5, self.tokenizer_2.pad_token_id)  # pyright: ignore
         no_t5[:, 0] = self.tokenizer_2.eos_token_id
-        no_clip = self.empty_clip()[: batch.clip.shape[1]].expand_as(batch.clip)
-        lowest = torch.full_like(guidance, GUIDANCE[0])
+        no_clip = self.empty_clip()[: clip.shape[1]].expand_as(clip)
+        lowest = torch.full_like(sigmas, GUIDANCE[0])
         with self.averaged():
-            text, pooled = self.encode(torch.cat([batch.t5, no_t5]), torch.cat([batch.clip, no_clip]))
+            text, pooled = self.encode(torch.cat([t5, no_t5]), torch.cat([clip, no_clip]))
             both = self.predict(noisy.repeat(2, 1, 1), sigmas.repeat(2), lowest.repeat(2), text, pooled)
         told, untold = both.chunk(2)
-        return (guidance[:, None, None] - 1) / 2 * (told - untold)
+        return (guidance[:count, None, None] - 1) / 2 * (told - untold)
 
     def empty_clip(self) -> Tensor:
         """Return the CLIP tokens of no caption, `[77]`."""
@@ -349,7 +328,7 @@ def _content(recipe: FlowRecipe) -> dict[str, Any]:
 def _comparable(recipe: FlowRecipe) -> dict[str, Any]:
     """Return what a state must agree about; how long to go on, a run may still decide.
 
-    The decoder has a state of its own.
+    The autoencoder has states of its own.
     """
     table = _content(recipe)
     del table["vae"]
@@ -367,7 +346,7 @@ def rate_at(step: int, settings: FlowTraining) -> float:
 
 
 def run(recipe: FlowRecipe) -> dict[str, Any]:
-    """Render what is missing, train the flow model, then the decoder, and save the pipeline.
+    """Render what is missing, train the autoencoder and the flow model, and save the pipeline.
 
     The same recipe again goes on from the output folder's states.
 
@@ -380,6 +359,7 @@ def run(recipe: FlowRecipe) -> dict[str, Any]:
     build_scenes(recipe.scenes, processes=recipe.processes)
     scenes = FlowScenes(recipe.scenes, "train")
     basis = fit_basis(scenes.images)
+    vae = train_vae(recipe.vae, basis, scenes, out)
     told = [caption for group in captions(scenes, recipe.captions) for caption in group]
     texts = [caption.text for caption in told]
     tokenizer, tokenizer_2 = clip_tokenizer(texts), t5_tokenizer(texts)
@@ -420,8 +400,7 @@ def run(recipe: FlowRecipe) -> dict[str, Any]:
                 trainer.resumable.save(state, done)
             if (done > s.text_steps and done % s.sheet_every == 0) or done == s.steps:
                 with trainer.averaged():
-                    save_sheet(trainer.pipeline(new_vae(basis)), out / f"sheet-{done:06d}.png", basis)
-    vae = train_decoder(recipe.vae, basis, scenes.images[:_DECODED], out)
+                    save_sheet(trainer.pipeline(vae), out / f"sheet-{done:06d}.png")
     facts: dict[str, Any] = {
         "recipe": _content(recipe),
         "renderer": RENDERER_VERSION,

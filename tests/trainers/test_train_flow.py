@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from spatial_core.scenes.closure import FLOOR, Statement
 from spatial_core.scenes.layout import sample_layout
+from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.splits import kinds_of, statement_split
 from spatial_trainers import train_flow, train_vae
 from spatial_trainers.flow_batches import FlowBatches, training_batches
@@ -26,9 +27,10 @@ from spatial_trainers.flow_captions import (
     name_things,
     tokenize_captions,
 )
+from spatial_trainers.flow_latents import LatentCode, as_pixels, fit_basis, kind_codes
 from spatial_trainers.flow_model import FlowModelSettings, clip_tokenizer, new_scheduler, t5_tokenizer
-from spatial_trainers.flow_scenes import FlowScenes, SceneSettings, build_scenes, closer
-from spatial_trainers.flow_sheet import save_sheet, unpack_latents
+from spatial_trainers.flow_scenes import KINDS, FlowScenes, SceneSettings, build_scenes, closer
+from spatial_trainers.flow_sheet import save_sheet
 from spatial_trainers.recipe import load_recipe
 from spatial_trainers.train_flow import (
     FlowRecipe,
@@ -39,12 +41,12 @@ from spatial_trainers.train_flow import (
     rate_at,
 )
 from spatial_trainers.train_vae import (
+    HalfTrainer,
     VaeSettings,
-    as_pixels,
-    fit_basis,
+    half_batches,
     new_vae,
     reconstruction_psnr,
-    train_decoder,
+    train_half,
 )
 
 SIZE = 24
@@ -57,7 +59,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> FlowRecipe:
     return FlowRecipe(
         output=str(folder / "run"),
         scenes=SceneSettings(str(folder / "scenes"), shards=1, validation_shards=0, shard_size=SIZE),
-        vae=VaeSettings(steps=2, batch_size=1, crop=32, save_every=1),
+        vae=VaeSettings(steps=2, batch_size=1, crop=32, encoder_steps=2, encoder_batch_size=1, save_every=1),
         captions=CaptionSettings(variants=2),
         model=FlowModelSettings(single_blocks=2, heads=1, text_width=32, text_layers=1, clip_width=64),
         training=FlowTraining(
@@ -205,51 +207,92 @@ def test_both_tokenizers_take_words_and_anything_else(scenes: FlowScenes) -> Non
             assert index in tokens.mention_objects[row]
 
 
+# ---- latents ------------------------------------------------------------------------------------------
+
+
+def test_latents_mirror_with_the_picture(scenes: FlowScenes) -> None:
+    basis, index = fit_basis(scenes.images), np.arange(4)
+    pixels = as_pixels(scenes.images[:4])
+    components = basis.encode(pixels)
+    assert 0.8 < float(basis.encode(as_pixels(scenes.images)).std()) < 1.2
+    code = LatentCode(basis)
+    plain = code.latents(scenes, index, np.zeros(4, dtype=bool), components)
+    mirrored = code.latents(scenes, index, np.ones(4, dtype=bool), components)
+    torch.testing.assert_close(basis.encode(pixels.flip(-1)), mirrored[:, :8], atol=1e-4, rtol=0)
+    # Kind and size of a cell stay, the way to the middle turns around.
+    torch.testing.assert_close(plain[:, 8:12].flip(-1), mirrored[:, 8:12])
+    torch.testing.assert_close(
+        plain[:, 12:].flip(-1), mirrored[:, 12:] * torch.tensor([-1, 1, 1, 1])[:, None, None]
+    )
+
+
+def test_every_cell_of_a_thing_knows_its_kind_and_box(scenes: FlowScenes) -> None:
+    code, names = kind_codes(), list(OBJECT_KINDS)
+    index = np.arange(len(scenes))
+    shown = LatentCode(fit_basis(scenes.images)).objects(scenes, index, np.zeros(SIZE, dtype=bool))
+    seen = 0
+    for scene in range(SIZE):
+        for thing in np.flatnonzero(scenes.is_thing[scene]):
+            x0, y0, x1, y1 = scenes.boxes[scene, thing]
+            for row, column in np.argwhere(scenes.patches[scene] == thing):
+                cell = shown[scene, :, row, column]
+                assert torch.equal(cell[:4], code[scenes.kinds[scene, thing]])
+                way = cell[4:6].numpy() / 10
+                middle = (way[0] + (column + 0.5) / 16, way[1] + (row + 0.5) / 16)
+                assert middle == pytest.approx(((x0 + x1) / 2, (y0 + y1) / 2), abs=1e-5)
+                assert (cell[6:] / 4).tolist() == pytest.approx([x1 - x0, y1 - y0], abs=1e-5)
+                seen += 1
+        assert not shown[scene, :, scenes.patches[scene] < 0].any()
+    assert seen > 10 * SIZE
+    drawn = code[[names.index(kind) for kind in KINDS]]
+    apart = torch.cdist(drawn, drawn) + 9 * torch.eye(len(KINDS))
+    assert float(apart.min()) > 2.4 and not code[-1].any()
+
+
 # ---- autoencoder --------------------------------------------------------------------------------------
 
 
-def test_the_encoder_is_the_basis_and_mirrors(scenes: FlowScenes) -> None:
+@pytest.mark.parametrize("half", ["decoder", "encoder"])
+def test_a_half_goes_on_exactly(half: train_vae.Half, scenes: FlowScenes, tmp_path: Path) -> None:
+    settings = VaeSettings(
+        steps=3, batch_size=1, crop=32, encoder_steps=3, encoder_batch_size=1, save_every=2
+    )
     basis = fit_basis(scenes.images)
-    pixels = as_pixels(scenes.images[:3])
-    latents = basis.encode(pixels)
-    with torch.no_grad():
-        torch.testing.assert_close(new_vae(basis).encoder(pixels), latents, atol=1e-4, rtol=0)
-    torch.testing.assert_close(basis.encode(pixels.flip(-1)), basis.mirror(latents), atol=1e-4, rtol=0)
-    assert float((basis.decode(latents) - pixels).square().mean()) < 0.02
-    everything = basis.encode(as_pixels(scenes.images))
-    assert 0.8 < float(everything.std()) < 1.2
-
-
-def test_the_decoder_goes_on_exactly(scenes: FlowScenes, tmp_path: Path) -> None:
-    settings = VaeSettings(steps=3, batch_size=1, crop=32, save_every=2)
-    basis = fit_basis(scenes.images)
-    whole = train_decoder(settings, basis, scenes.images, tmp_path / "a")
-    train_decoder_until(settings, basis, scenes.images, tmp_path / "b", stop=2)
-    resumed = train_decoder(settings, basis, scenes.images, tmp_path / "b")
-    for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
+    whole = train_half(settings, basis, scenes, half, tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    trainer = HalfTrainer(settings, basis, half)
+    for step, batch in zip(range(2), half_batches(scenes, basis, settings, half, 0), strict=False):
+        trainer.step(*batch, step)
+    # As a kill after a save would leave it.
+    trainer.resumable.save(tmp_path / "b" / f"{half}-state.safetensors", 2)
+    resumed = train_half(settings, basis, scenes, half, tmp_path / "b")
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
     with pytest.raises(ValueError, match="made with other settings"):
-        train_decoder(replace(settings, lr=1.0), basis, scenes.images, tmp_path / "a")
-
-
-def train_decoder_until(
-    settings: VaeSettings, basis: train_vae.PatchBasis, pictures: train_vae.Pictures, out: Path, *, stop: int
-) -> None:
-    """Take the first steps and stop, as a kill after a save would."""
-    out.mkdir()
-    trainer = train_vae.DecoderTrainer(settings, basis)
-    for step, pixels in zip(range(stop), train_vae._batches(pictures, settings, 0), strict=False):
-        trainer.step(pixels, step)
-    trainer.resumable.save(out / train_vae.STATE_FILE, stop)
+        train_half(replace(settings, lr=1.0), basis, scenes, half, tmp_path / "a")
 
 
 def test_the_decoder_begins_smooth_and_learns(scenes: FlowScenes, tmp_path: Path) -> None:
     settings = VaeSettings(steps=80, batch_size=4, crop=32, whole_from=1.0, ema=0.9)
-    basis, pictures = fit_basis(scenes.images), scenes.images[:8]
-    before = reconstruction_psnr(new_vae(basis), pictures)
-    after = reconstruction_psnr(train_decoder(settings, basis, scenes.images, tmp_path), pictures)
+    basis, vae = fit_basis(scenes.images), new_vae(fit_basis(scenes.images))
+    before = reconstruction_psnr(vae, basis, scenes)
+    vae.decoder.load_state_dict(train_half(settings, basis, scenes, "decoder", tmp_path))
     assert before > 17
-    assert after > before + 0.5
+    assert reconstruction_psnr(vae, basis, scenes) > before + 0.5
+
+
+def test_the_encoder_begins_with_the_pixels_and_learns_what_is_shown(
+    scenes: FlowScenes, tmp_path: Path
+) -> None:
+    basis = fit_basis(scenes.images)
+    pixels = as_pixels(scenes.images[:3])
+    with torch.no_grad():
+        told = new_vae(basis).encoder(pixels)
+    torch.testing.assert_close(told[:, :8], basis.encode(pixels), atol=1e-4, rtol=0)
+    settings = VaeSettings(encoder_steps=30, encoder_batch_size=1)
+    train_half(settings, basis, scenes, "encoder", tmp_path)
+    lines = [json.loads(x) for x in (tmp_path / "encoder-metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["objects"] < 0.9 * lines[0]["objects"]
 
 
 # ---- training -----------------------------------------------------------------------------------------
@@ -259,7 +302,6 @@ def test_packing_is_that_of_the_pipeline() -> None:
     latents = torch.randn(2, 16, 16, 16)
     packed = pack_latents(latents)
     torch.testing.assert_close(packed, FluxPipeline._pack_latents(latents, 2, 16, 16, 16))
-    torch.testing.assert_close(unpack_latents(packed), latents)
 
 
 def test_noise_levels_lie_high() -> None:
@@ -367,9 +409,9 @@ def test_the_schedule_is_the_same_for_every_size() -> None:
     assert scheduler.config.base_shift == scheduler.config.max_shift == 1.15
 
 
-def test_a_sheet_is_drawn(finished: FlowRecipe, scenes: FlowScenes, tmp_path: Path) -> None:
+def test_a_sheet_is_drawn(finished: FlowRecipe, tmp_path: Path) -> None:
     pipeline = FluxPipeline.from_pretrained(Path(finished.output, "flow"))
-    save_sheet(pipeline, tmp_path / "sheet.png", fit_basis(scenes.images), steps=1)
+    save_sheet(pipeline, tmp_path / "sheet.png", steps=1)
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
 
 
