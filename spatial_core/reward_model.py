@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from spatial_core.atomic_files import atomic_path
 from spatial_core.backbones import find_file, load_backbone, weights_hash
-from spatial_core.images import patchify, resize, smart_size
+from spatial_core.images import vision_patches
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.lora import apply_adapter
 from spatial_core.packing import PackedRows, Row, pack
@@ -196,28 +196,12 @@ class SpatialRewardModel(nn.Module):
 
     def patches(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return `(pixel_values, grid_thw)` of images `[3, H, W]` in [0, 1], resized to the pixel limits."""
-        patch, merge = self.processing["patch_size"], self.processing["merge_size"]
-        values: list[Tensor] = []
-        grids: list[Tensor] = []
-        for image in images:
-            size = smart_size(
-                image.shape[-2],
-                image.shape[-1],
-                factor=patch * merge,
-                min_pixels=self.config.min_pixels,
-                max_pixels=self.config.max_pixels,
-            )
-            pixels, grid = patchify(
-                resize(image[None], *size),
-                patch_size=patch,
-                merge_size=merge,
-                temporal_patch_size=self.processing["temporal_patch_size"],
-                mean=self.processing["image_mean"],
-                std=self.processing["image_std"],
-            )
-            values.append(pixels)
-            grids.append(grid)
-        return torch.cat(values), torch.cat(grids)
+        return vision_patches(
+            images,
+            processing=self.processing,
+            min_pixels=self.config.min_pixels,
+            max_pixels=self.config.max_pixels,
+        )
 
     def prepare(
         self,

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from spatial_core.atomic_files import atomic_folder, write_text
 from spatial_core.backbones import BackboneParts, default_dtype, find_file, load_backbone
-from spatial_core.images import patchify, resize, smart_size
+from spatial_core.images import vision_patches
 from spatial_core.language.questions import Question, relation_questions
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.packing import Row, pack
@@ -185,8 +185,7 @@ class VQAScorer(SpatialScorer):
             images: B >= 1 tensors [3, H, W] in [0, 1] on the scorer's device.
             questions: For each image, its questions.
         """
-        values, grids = zip(*map(self._patches, images), strict=True)
-        grid = torch.cat(grids)
+        values, grid = self._patches(images)
         merge: int = self.processing["merge_size"]
         rows = [
             self._row(asked, (height // merge, width // merge))
@@ -198,7 +197,7 @@ class VQAScorer(SpatialScorer):
             image_token=self.model.config.image_token_id,
             pad_token=self._chat.after_question[-1] if pad is None else pad,
         )
-        hidden = forward_packed(self.model.model, packed, torch.cat(values), grid)
+        hidden = forward_packed(self.model.model, packed, values, grid)
         readouts = gather_readouts(hidden, packed.branch_readouts.to(hidden.device))
         # Only these rows of the vocabulary matrix are used, in float32: the difference of two large logits.
         words = self.model.lm_head.weight[[*self._yes, *self._no]].float()
@@ -226,23 +225,13 @@ class VQAScorer(SpatialScorer):
             )
         return ids
 
-    def _patches(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        p = self.processing
-        most = min(p["max_pixels"], self.config.max_pixels)
-        size = smart_size(
-            image.shape[-2],
-            image.shape[-1],
-            factor=p["patch_size"] * p["merge_size"],
-            min_pixels=min(p["min_pixels"], most),
+    def _patches(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        most = min(self.processing["max_pixels"], self.config.max_pixels)
+        return vision_patches(
+            images,
+            processing=self.processing,
+            min_pixels=min(self.processing["min_pixels"], most),
             max_pixels=most,
-        )
-        return patchify(
-            resize(image[None], *size),
-            patch_size=p["patch_size"],
-            merge_size=p["merge_size"],
-            temporal_patch_size=p["temporal_patch_size"],
-            mean=p["image_mean"],
-            std=p["image_std"],
         )
 
     def _score(self, images: list[Tensor], graphs: list[SceneGraph], *, explain: bool) -> SpatialScores:

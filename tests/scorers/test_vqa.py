@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from spatial_core.backbones import load_backbone
-from spatial_core.images import patchify, resize, smart_size
+from spatial_core.images import vision_patches
 from spatial_core.language.parser import parse_prompt
 from spatial_core.language.questions import Question, question, relation_questions
 from spatial_core.language.relations import RELATIONS
@@ -50,18 +50,12 @@ def plain_odds(folder: str, image: Tensor, text: str) -> float:
     model: Any = AutoModelForImageTextToText.from_pretrained(folder).eval()
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     vision = model.config.vision_config
-    factor = vision.patch_size * vision.spatial_merge_size
     limits = json.loads((Path(folder) / "preprocessor_config.json").read_text("utf-8"))
-    size = smart_size(
-        *image.shape[-2:], factor=factor, min_pixels=limits["min_pixels"], max_pixels=limits["max_pixels"]
-    )
-    pixels, grid = patchify(
-        resize(image[None], *size),
-        patch_size=vision.patch_size,
-        merge_size=2,
-        temporal_patch_size=2,
-        mean=limits["image_mean"],
-        std=limits["image_std"],
+    pixels, grid = vision_patches(
+        [image],
+        processing={**limits, "patch_size": vision.patch_size, "merge_size": vision.spatial_merge_size},
+        min_pixels=limits["min_pixels"],
+        max_pixels=limits["max_pixels"],
     )
     content = [{"type": "image"}, {"type": "text", "text": text}]
     rendered: str = tokenizer.apply_chat_template(
