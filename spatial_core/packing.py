@@ -2,7 +2,8 @@
 
 A row is `[prefix][branch_0]...[branch_n-1][final]`. Every branch sees the prefix and itself, never another
 branch; the final segment sees everything. All branches start at the same position, so neither their number
-nor their order changes what one of them computes. Each segment is read out at its last token.
+nor their order changes what one of them computes. Each segment is read out at its last token. Branches that
+begin alike may share these tokens, since what a token computes depends on those before it alone.
 
 Shapes: B rows, L tokens, R branches (of the row with most).
 """
@@ -14,8 +15,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-_FINAL = -1
 
 
 @dataclass(frozen=True)
@@ -75,46 +74,75 @@ def prefix_positions(prefix: Sequence[int], image_token: int, image_grid: tuple[
     return positions
 
 
-def pack(rows: Sequence[Row], *, image_token: int, pad_token: int) -> PackedRows:
-    """Lay the rows out side by side.
+def _tree(branches: Sequence[Sequence[int]], *, merge: bool) -> tuple[list[int], list[int], list[int]]:
+    """Return ids of T tokens, the token before each one (-1 at a beginning), and each branch's last token.
+
+    Branches that begin alike share these tokens if `merge`.
+    """
+    ids: list[int] = []
+    parents: list[int] = []
+    ends: list[int] = []
+    known: dict[tuple[int, int], int] = {}
+    for branch in branches:
+        at = -1
+        for token in branch:
+            if not merge or (at, token) not in known:
+                known[at, token] = len(ids)
+                ids.append(token)
+                parents.append(at)
+            at = known[at, token]
+        ends.append(at)
+    return ids, parents, ends
+
+
+def _sees(parents: Sequence[int]) -> Tensor:
+    """Return `[T, T]`: whether the token of a row is, or comes after, that of a column."""
+    count = len(parents)
+    # The token `count` stands before all beginnings. Each turn looks twice as far back.
+    before = torch.tensor([parent if parent >= 0 else count for parent in parents] + [count])
+    sees = torch.eye(count + 1, dtype=torch.bool)
+    while (before < count).any():
+        sees |= sees[before]
+        before = before[before]
+    return sees[:count, :count]
+
+
+def pack(
+    rows: Sequence[Row], *, image_token: int, pad_token: int, share_beginnings: bool = False
+) -> PackedRows:
+    """Return rows as one right-padded batch.
 
     Args:
         rows: At least one row.
         image_token: Id of the image placeholder.
         pad_token: Id that fills rows up to the longest; padding is invisible to every other token.
+        share_beginnings: Whether branches that begin alike share tokens, which changes what none of them
+            computes; a final segment would see them once.
     """
-    lengths = [len(r.prefix) + sum(map(len, r.branches)) + len(r.final) for r in rows]
-    width = max(lengths)
-    batch = len(rows)
+    trees = [_tree(row.branches, merge=share_beginnings) for row in rows]
+    lengths = [
+        len(row.prefix) + len(ids) + len(row.final) for row, (ids, _, _) in zip(rows, trees, strict=True)
+    ]
+    width, batch = max(lengths), len(rows)
     input_ids = torch.full((batch, width), pad_token, dtype=torch.long)
     position_ids = torch.zeros((3, batch, width), dtype=torch.long)
-    segment = torch.full((batch, width), -2, dtype=torch.long)
-    num_branches = max((len(r.branches) for r in rows), default=0)
+    mask = torch.eye(width, dtype=torch.bool).repeat(batch, 1, 1)
+    num_branches = max(len(row.branches) for row in rows)
     readouts = torch.zeros((batch, num_branches), dtype=torch.long)
     branch_mask = torch.zeros((batch, num_branches), dtype=torch.bool)
-    for i, row in enumerate(rows):
-        at = len(row.prefix)
-        ids = list(row.prefix)
-        before = prefix_positions(row.prefix, image_token, row.image_grid)
-        position_ids[:, i, :at] = before
-        segment[i, :at] = 0
+    for i, (row, (ids, parents, ends)) in enumerate(zip(rows, trees, strict=True)):
+        begin, end, length = len(row.prefix), len(row.prefix) + len(ids), lengths[i]
+        input_ids[i, :length] = torch.tensor([*row.prefix, *ids, *row.final])
+        before, sees = prefix_positions(row.prefix, image_token, row.image_grid), _sees(parents)
         start = int(before.max()) + 1
-        longest = 0
-        for k, branch in enumerate(row.branches):
-            end = at + len(branch)
-            ids.extend(branch)
-            position_ids[:, i, at:end] = start + torch.arange(len(branch))
-            segment[i, at:end] = k + 1
-            readouts[i, k], branch_mask[i, k] = end - 1, True
-            at, longest = end, max(longest, len(branch))
-        ids.extend(row.final)
-        position_ids[:, i, at : lengths[i]] = start + longest + torch.arange(len(row.final))
-        segment[i, at : lengths[i]] = _FINAL
-        input_ids[i, : lengths[i]] = torch.tensor(ids)
-    query, key = segment[:, :, None], segment[:, None, :]
-    causal = torch.ones(width, width, dtype=torch.bool).tril()
-    mask = causal & (key >= _FINAL) & ((key == 0) | (key == query) | (query == _FINAL))
-    mask |= torch.eye(width, dtype=torch.bool)
+        position_ids[:, i, :begin] = before
+        position_ids[:, i, begin:end] = start + sees.sum(1) - 1
+        longest = max(map(len, row.branches), default=0)
+        position_ids[:, i, end:length] = start + longest + torch.arange(len(row.final))
+        mask[i, :length, :length] = torch.ones(length, length, dtype=torch.bool).tril()
+        mask[i, begin:end, begin:end] = sees
+        readouts[i, : len(ends)] = torch.tensor(ends, dtype=torch.long) + begin
+        branch_mask[i, : len(ends)] = True
     return PackedRows(
         input_ids, position_ids, mask[:, None], readouts, branch_mask, torch.tensor(lengths) - 1
     )

@@ -89,6 +89,22 @@ def test_branches_start_at_one_position_and_the_final_follows_the_longest() -> N
     assert torch.equal(packed.position_ids[0], packed.position_ids[1])
 
 
+def test_branches_that_begin_alike_share_tokens_by_hand() -> None:
+    """4 5 | 4 5 6 | 4 7 | 8: the second goes on from the first, the third leaves it after one token."""
+    row = Row([1, 2], (1, 1), [[4, 5], [4, 5, 6], [4, 7], [8]])
+    packed = pack([row], image_token=IMAGE, pad_token=PAD, share_beginnings=True)
+    assert packed.input_ids.tolist() == [[1, 2, 4, 5, 6, 7, 8]]
+    assert packed.position_ids[0, 0].tolist() == [0, 1, 2, 3, 4, 3, 2]
+    assert packed.branch_readouts.tolist() == [[3, 4, 5, 6]]
+    assert packed.mask[0, 0, 2:].int().tolist() == [
+        [1, 1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 1, 0, 0],
+        [1, 1, 1, 0, 0, 1, 0],
+        [1, 1, 0, 0, 0, 0, 1],
+    ]
+
+
 def test_rows_without_branches() -> None:
     packed = pack([Row([1, 2], (1, 1), (), [3])], image_token=IMAGE, pad_token=PAD)
     assert packed.branch_readouts.shape == packed.branch_mask.shape == (1, 0)

@@ -2,8 +2,8 @@
 
 Each relation of the prompt is asked as a yes / no question, as its inverse and as its contrary
 (`spatial_core.language.questions`). The answer is the log-odds of Yes against No at the one position where
-the model would begin to speak; nothing is generated. All questions about one image share its tokens in one
-packed forward (`spatial_core.packing`).
+the model would begin to speak; nothing is generated. All questions about one image share its tokens, and the
+words that they begin with, in one packed forward (`spatial_core.packing`).
 
 Shapes: B images, Q questions.
 """
@@ -42,7 +42,7 @@ class VQAConfig:
     """How a checkpoint is asked; read from `spatial_vqa.json` beside its weights where that exists.
 
     Attributes:
-        instruction: Follows each question, after a space.
+        instruction: Stands between the image and the questions, which share it; a space follows it.
         state_viewer: Whether questions about left, right, front and back name the viewer's point of view.
         max_pixels: Larger images are shrunk to this area; the checkpoint's own limit holds where it is lower.
         max_relations: Prompts with more are refused.
@@ -196,6 +196,7 @@ class VQAScorer(SpatialScorer):
             rows,
             image_token=self.model.config.image_token_id,
             pad_token=self._chat.after_question[-1] if pad is None else pad,
+            share_beginnings=True,
         )
         hidden = forward_packed(self.model.model, packed, values, grid)
         readouts = gather_readouts(hidden, packed.branch_readouts.to(hidden.device))
@@ -207,13 +208,14 @@ class VQAScorer(SpatialScorer):
         return [row[: len(asked)] for row, asked in zip(odds, questions, strict=True)]
 
     def _row(self, questions: Sequence[str], image_grid: tuple[int, int]) -> Row:
-        chat = self._chat
-        instruction = f" {self.config.instruction}" if self.config.instruction else ""
+        chat, instruction = self._chat, self._plain(self.config.instruction)
         image = [self.model.config.image_token_id] * (image_grid[0] * image_grid[1])
         return Row(
-            prefix=[*chat.before_image, *image, *chat.before_question],
+            prefix=[*chat.before_image, *image, *chat.before_question, *instruction],
             image_grid=image_grid,
-            branches=[[*self._question(q + instruction), *chat.after_question] for q in questions],
+            branches=[
+                [*self._question(f" {q}" if instruction else q), *chat.after_question] for q in questions
+            ],
         )
 
     def _question(self, text: str) -> list[int]:

@@ -95,7 +95,7 @@ def test_packed_questions_equal_separate_plain_forwards(scorer: VQAScorer) -> No
     ours = scorer.answers(images, asked)
     for image, questions, answers in zip(images, asked, ours, strict=True):
         for text, answer in zip(questions, answers, strict=True):
-            expected = plain_odds(scorer.source, image, f"{text} Please answer Yes or No.")
+            expected = plain_odds(scorer.source, image, f"Please answer Yes or No. {text}")
             assert answer == pytest.approx(expected, abs=1e-4)
     assert abs(ours[0][0] - ours[0][1]) > 1e-3
 
@@ -209,11 +209,12 @@ def test_what_is_asked(scorers: dict[str, VQAScorer]) -> None:
     decode = scorer.tokenizer.decode
     assert decode(row.prefix) == (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
-        "<|vision_start|><|image_pad|><|image_pad|><|vision_end|>"
+        "<|vision_start|><|image_pad|><|image_pad|><|vision_end|>Please answer Yes or No."
     )
-    assert decode(row.branches[0]) == (
-        "Is it red? Please answer Yes or No.<|im_end|>\n<|im_start|>assistant\n"
-    )
+    assert decode(row.branches[0]) == " Is it red?<|im_end|>\n<|im_start|>assistant\n"
+    scorer = VQAScorer(load_backbone(scorer.source, vocabulary=True), config=VQAConfig(instruction=""))
+    row = scorer._row(["Is it red?"], (1, 2))
+    assert decode(row.prefix).endswith("<|vision_end|>") and decode(row.branches[0]).startswith("Is it red?")
 
 
 def test_special_tokens_in_names_are_plain_characters(scorers: dict[str, VQAScorer]) -> None:
