@@ -12,7 +12,6 @@ The flow model is trained on these exact latents; the autoencoder's encoder lear
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations, product
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,7 @@ PATCH = 8
 PIXEL_CHANNELS = 8
 Pictures = npt.NDArray[np.uint8]
 _FITTED = 2048
-_CORNER = 1.75
+_CORNER = 1.25
 _PLACE_SCALE = torch.tensor([10.0, 10.0, 4.0, 4.0])
 """Of the way to the box's centre and of its size, for a deviation of about 1 within objects."""
 
@@ -108,21 +107,16 @@ def fit_basis(pictures: Pictures) -> PatchBasis:
 
 
 def kind_codes() -> Tensor:
-    """Return the code of each kind, float32 `[kinds + 1, 4]`: a corner of the 24-cell; the last is 0.
+    """Return the code of each kind, float32 `[kinds + 1, 4]`: its number in `KINDS`, binary, of -1 and 1.
 
-    The corners lie 2.5 from the origin, which means no object, and 2.5 or more from each other: no 24 points
-    of four dimensions can do better. The row is 0 for kinds that the starter does not draw.
+    The codes are the corners of a cube of four dimensions, 2.5 from the origin, which means no object, and
+    2.5 or more from each other. Rows of kinds that the starter does not draw, and the last, are 0.
     """
-    corners: list[list[float]] = []
-    for axes in combinations(range(4), 2):
-        for signs in product((_CORNER, -_CORNER), repeat=2):
-            corner = [0.0] * 4
-            corner[axes[0]], corner[axes[1]] = signs
-            corners.append(corner)
-    codes = torch.zeros(len(OBJECT_KINDS) + 1, 4)
-    names = list(OBJECT_KINDS)
-    for kind, corner in zip(KINDS, corners, strict=True):
-        codes[names.index(kind)] = torch.tensor(corner)
+    codes, names = torch.zeros(len(OBJECT_KINDS) + 1, 4), list(OBJECT_KINDS)
+    for number, kind in enumerate(KINDS):
+        codes[names.index(kind)] = torch.tensor(
+            [_CORNER if number >> bit & 1 else -_CORNER for bit in range(4)]
+        )
     return codes
 
 
