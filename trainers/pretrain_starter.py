@@ -32,6 +32,8 @@ from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.vision_language import forward_packed, gather_readouts
 from spatial_trainers.checkpoint import Resumable
+from spatial_trainers.cpu_precision import cpu_autocast
+from spatial_trainers.muon import Muon
 from spatial_trainers.plain_attention import PlainAttention
 from spatial_trainers.pretrain_data import Batch, BatchMaker
 from spatial_trainers.question_data import QuestionSampler
@@ -52,6 +54,7 @@ class PretrainSettings:
         output: Folder of the state, the metrics and, at the end, `backbone/`.
         init_from: Backbone folder to go on from with a fresh optimizer; empty starts from random weights.
         train_shards, validation_shards: How many shards of `scene_cache.SHARD` scenes each split has.
+        validation_pictures: How many pictures are asked about at each validation.
         processes: That render; the scenes do not depend on it.
         steps, batch_size, questions: Optimizer steps, pictures a step, questions a picture.
         lr: Peak learning rate of Muon (matrices) and AdamW (all else).
@@ -73,6 +76,7 @@ class PretrainSettings:
     init_from: str = ""
     train_shards: int = 40
     validation_shards: int = 2
+    validation_pictures: int = 384
     processes: int = 2
     steps: int = 900
     batch_size: int = 32
@@ -132,9 +136,8 @@ class Pretrainer:
             inside = ".layers." in name or ".blocks." in name or ".merger.mlp" in name
             (matrices if parameter.ndim == 2 and inside else others).append(parameter)
         lr, decay = settings.lr, settings.weight_decay
-        # With this scaling of Muon's step (Moonlight, arXiv 2502.16982) one rate serves both optimizers.
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            Muon(matrices, lr=lr, weight_decay=decay),
             torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.95), weight_decay=0.0),
         ]
         self.names = {p: f"model.{n}" for n, p in self.model.named_parameters()}
@@ -176,7 +179,7 @@ class Pretrainer:
 
     def losses(self, batch: Batch, *, point: bool = True) -> tuple[Tensor, dict[str, float], Tensor]:
         """Return the loss, its parts for the log, and the answers' logits `[B, R]`."""
-        with torch.autocast("cpu", torch.bfloat16), PlainAttention():
+        with cpu_autocast(), PlainAttention():
             hidden = forward_packed(
                 self.backbone, batch.packed, batch.pixel_values, batch.grid_thw, share_text=False
             )
@@ -300,9 +303,10 @@ def run(settings: PretrainSettings) -> dict[str, Any]:
         earlier = json.loads(Path(settings.init_from, "pretraining.json").read_text("utf-8"))
     maker, judge = (BatchMaker(cache, tokenizer, sampler) for cache in (train, held_out))
     rng = np.random.default_rng(settings.seed + 1)
+    pictures = np.arange(settings.validation_pictures)
     held = [
-        judge.make(np.arange(n, n + 48) % len(held_out), rng, prompt_first=n % 96 > 0, questions=14)
-        for n in range(0, 384, 48)
+        judge.make(pictures[n : n + 48] % len(held_out), rng, prompt_first=n % 96 > 0, questions=14)
+        for n in range(0, len(pictures), 48)
     ]
     loader = torch.utils.data.DataLoader(
         _Stream(maker, settings, first), batch_size=None, num_workers=1, prefetch_factor=4

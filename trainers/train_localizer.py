@@ -26,8 +26,10 @@ from spatial_core.localizer import SpatialLocalizer
 from spatial_core.localizer_network import DenseFields
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_trainers.checkpoint import Resumable
+from spatial_trainers.cpu_precision import cpu_autocast
 from spatial_trainers.localizer_data import BatchStream, LocalizerBatch, load_pictures, starter_config
 from spatial_trainers.localizer_evaluation import evaluate, report
+from spatial_trainers.muon import Muon
 from spatial_trainers.scene_cache import build_cache
 
 STATE_FILE = "state.safetensors"
@@ -140,9 +142,8 @@ class LocalizerTrainer:
         matrices = [p for name, p in named.items() if p.ndim == 2 and not name.startswith(("stem", "head"))]
         others = [p for p in named.values() if not any(p is matrix for matrix in matrices)]
         lr, decay = settings.lr, settings.weight_decay
-        # With this scaling of Muon's step (Moonlight, arXiv 2502.16982) one rate serves both optimizers.
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            Muon(matrices, lr=lr, weight_decay=decay),
             torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
         ]
         self.average = {name: p.detach().clone() for name, p in named.items()}
@@ -150,7 +151,7 @@ class LocalizerTrainer:
     def step(self, batch: LocalizerBatch, step: int) -> dict[str, float]:
         """Take optimizer step number `step`, counted from 0; return the losses for the log."""
         self.network.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with cpu_autocast():
             fields = self.network(batch.images)
         parts = losses(fields, batch, self.settings)
         torch.stack(list(parts.values())).sum().backward()

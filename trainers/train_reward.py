@@ -40,6 +40,7 @@ from spatial_trainers.checkpoint import (
     restore_optimizer,
     save_state,
 )
+from spatial_trainers.cpu_precision import multiplies_bfloat16
 from spatial_trainers.pair_data import (
     Comparison,
     Pair,
@@ -512,9 +513,9 @@ def train_reward(recipe: RewardRecipe) -> dict[str, Any]:
         OSError: If the disk is full; earlier files stay as they were.
     """
     trackers = ["tensorboard"] if _has_tensorboard() else []
-    accelerator = Accelerator(
-        mixed_precision=recipe.optimizer.mixed_precision, log_with=trackers, project_dir=recipe.output
-    )
+    slow = not torch.accelerator.is_available() and not multiplies_bfloat16()
+    precision = "no" if slow else recipe.optimizer.mixed_precision
+    accelerator = Accelerator(mixed_precision=precision, log_with=trackers, project_dir=recipe.output)
     if accelerator.distributed_type not in (
         DistributedType.NO,
         DistributedType.MULTI_GPU,

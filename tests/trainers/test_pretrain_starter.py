@@ -117,6 +117,7 @@ def test_a_killed_run_goes_on_bit_for_bit_and_saves_a_backbone(
         output=str(tmp_path / "whole"),
         train_shards=1,
         validation_shards=1,
+        validation_pictures=6,
         steps=4,
         batch_size=3,
         questions=4,
