@@ -1,8 +1,8 @@
 """The optimizer Muon, for matrices (Jordan 2024; scaled as in Moonlight, arXiv 2502.16982).
 
-`torch.optim.Muon` came with torch 2.9, which is newer than what this package asks for, and always computes in
-bfloat16, which is slow on a CPU without instructions for it. On one that has them, and on a GPU, the two agree
-to the bit.
+`torch.optim.Muon` came with torch 2.9, which is newer than what this package asks for, and always computes
+in bfloat16, which is slow on a CPU without instructions for it. On one that has them, and on a GPU, the two
+agree to the bit.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """Return about U V^T of a matrix U S V^T: all but very small singular values come out between .5 and 1.5."""
+    """Return about U V^T of a matrix U S V^T: singular values, but very small ones, become .5 to 1.5."""
     half = matrix.device.type != "cpu" or multiplies_bfloat16()
     wide = matrix.to(torch.bfloat16 if half else torch.float32)
     is_tall = matrix.shape[0] > matrix.shape[1]

@@ -177,8 +177,8 @@ class OptimizerRecipe:
         betas: Of AdamW.
         max_grad_norm: Gradients are scaled down to this norm.
         ema_decay: Weights are averaged with this decay, and the average is validated and saved; 0 is off.
-        mixed_precision: "bf16" runs the backbone under autocast, not on a CPU without instructions for it; the
-            head stays float32.
+        mixed_precision: "bf16" runs the backbone under autocast, but not on a CPU that does not
+            multiply it; the head stays float32.
     """
 
     steps: int

@@ -40,7 +40,7 @@ from spatial_trainers.checkpoint import (
     restore_optimizer,
     save_state,
 )
-from spatial_trainers.cpu_precision import multiplies_bfloat16
+from spatial_trainers.cpu_precision import usable_precision
 from spatial_trainers.pair_data import (
     Comparison,
     Pair,
@@ -513,8 +513,7 @@ def train_reward(recipe: RewardRecipe) -> dict[str, Any]:
         OSError: If the disk is full; earlier files stay as they were.
     """
     trackers = ["tensorboard"] if _has_tensorboard() else []
-    slow = not torch.accelerator.is_available() and not multiplies_bfloat16()
-    precision = "no" if slow else recipe.optimizer.mixed_precision
+    precision = usable_precision(recipe.optimizer.mixed_precision)
     accelerator = Accelerator(mixed_precision=precision, log_with=trackers, project_dir=recipe.output)
     if accelerator.distributed_type not in (
         DistributedType.NO,

@@ -67,3 +67,6 @@ def test_bfloat16_is_used_where_the_cpu_multiplies_it(native: bool, monkeypatch:
     with cpu_precision.cpu_autocast():
         found = torch.ones(2, 2) @ torch.ones(2, 2)
     assert found.dtype == (torch.bfloat16 if native else torch.float32)
+    for there in (True, False):
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda there=there: there)
+        assert cpu_precision.usable_precision("bf16") == ("bf16" if there or native else "no")
