@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,12 +31,19 @@ def _bars(costs: dict[str, Cost]) -> tuple[Bar, ...]:
     return (Bar("explanation / one score, FLOPs", share, 1.5, at_most=True),)
 
 
+def _difference(results: Mapping[str, Tensor], dtype: torch.dtype) -> float:
+    """Return by how much both ways differ, if it is no more than rounding."""
+    difference = float((results["explanation"] - results["plain"]).abs().max())
+    check_equal(difference, dtype)
+    return difference
+
+
 def _title(scorer: str, relations: int, side: int) -> str:
     return f"{scorer}: {relations} relations of a picture of {side} px"
 
 
 def measure_reward_explanation(
-    model: SpatialRewardModel, *, side: int, turns: int, relations: int = len(STATEMENTS)
+    model: SpatialRewardModel, *, side: int, turns: int, relations: int = len(STATEMENTS), plain: bool = True
 ) -> Row:
     """Return the costs of "explanation" (all clauses in one row), "one score" and "plain" (one by one).
 
@@ -45,6 +52,7 @@ def measure_reward_explanation(
         side: Of the picture, in pixels.
         turns: Timed turns of each way.
         relations: Of the prompt, at most 7.
+        plain: Whether to run the plain way, which takes long, and to compare its results.
 
     Raises:
         RuntimeError: If packed clauses and plain forwards differ by more than rounding.
@@ -53,7 +61,7 @@ def measure_reward_explanation(
     pil, image = Image.fromarray(levels.numpy()), (levels.permute(2, 0, 1).float() / 255).to(model.device)
     graph = parse_prompt(" ".join(STATEMENTS[:relations]))
     bare = replace(graph, relations=())
-    plain = PlainReward(model)
+    reference = PlainReward(model)
 
     def one_by_one() -> Tensor:
         def row(grid: tuple[int, int], clause: int) -> list[int]:
@@ -61,31 +69,26 @@ def measure_reward_explanation(
             return [*packed.prefix, *packed.branches[clause]]
 
         return torch.cat(
-            [plain.means([pil], lambda grid, k=k: row(grid, k), [-1]) for k in range(relations)], dim=1
+            [reference.means([pil], lambda grid, k=k: row(grid, k), [-1]) for k in range(relations)], dim=1
         )
 
-    results, costs = take_turns(
-        {
-            "explanation": lambda: model(model.prepare([image], [graph])).clause_mean,
-            "one score": lambda: model(model.prepare([image], [bare])).mean,
-            "plain": one_by_one,
-        },
-        turns=turns,
-        device=model.device,
-    )
-    difference = float((results["explanation"] - results["plain"]).abs().max())
-    check_equal(difference, model.backbone.dtype)
-    facts = {
-        "relations": relations,
-        "largest difference of a clause": difference,
-        "plain / one score, FLOPs": costs["plain"].flops / costs["one score"].flops,
+    ways: dict[str, Callable[[], Tensor]] = {
+        "explanation": lambda: model(model.prepare([image], [graph])).clause_mean,
+        "one score": lambda: model(model.prepare([image], [bare])).mean,
     }
+    if plain:
+        ways["plain"] = one_by_one
+    results, costs = take_turns(ways, turns=turns, device=model.device)
+    facts: dict[str, float] = {"relations": relations}
+    if plain:
+        facts["largest difference of a clause"] = _difference(results, model.backbone.dtype)
+        facts["plain / one score, FLOPs"] = costs["plain"].flops / costs["one score"].flops
     name = f"explanation-reward-{relations}x{side}"
     return Row(name, _title("reward", relations, side), costs, _bars(costs), facts)
 
 
 def measure_vqa_explanation(
-    parts: BackboneParts, *, side: int, turns: int, relations: int = len(STATEMENTS)
+    parts: BackboneParts, *, side: int, turns: int, relations: int = len(STATEMENTS), plain: bool = True
 ) -> Row:
     """Return the costs of "explanation" (all questions share the picture), "one score" and "plain".
 
@@ -96,6 +99,7 @@ def measure_vqa_explanation(
         side: Of the picture, in pixels.
         turns: Timed turns of each way.
         relations: Of the prompt, at most 7.
+        plain: Whether to run the plain way, which takes long, and to compare its results.
 
     Raises:
         RuntimeError: If shared and separate questions differ by more than rounding.
@@ -107,24 +111,18 @@ def measure_vqa_explanation(
     graph = parse_prompt(" ".join(STATEMENTS[:relations]))
     asked = [[q.text for q in relation_questions(graph, r, viewer=True)] for r in graph.relations]
     every = [question for group in asked for question in group]
-    plain = _PlainAnswers(parts, scorer.config.instruction)
-    results, costs = take_turns(
-        {
-            "explanation": lambda: torch.tensor(scorer.answers([image], [every])[0]),
-            "one score": lambda: torch.tensor(scorer.answers([image], [asked[0]])[0]),
-            "plain": lambda: torch.stack([plain(pil, question) for question in every]),
-        },
-        turns=turns,
-        device=device,
-    )
-    difference = float((results["explanation"] - results["plain"].cpu()).abs().max())
-    check_equal(difference, parts.model.dtype)
-    facts = {
-        "questions": len(every),
-        "largest difference of log-odds": difference,
-        "plain / one score, FLOPs": costs["plain"].flops / costs["one score"].flops,
-        "plain / one question of plain, FLOPs": float(len(every)),
+    answer = _PlainAnswers(parts, scorer.config.instruction)
+    ways: dict[str, Callable[[], Tensor]] = {
+        "explanation": lambda: torch.tensor(scorer.answers([image], [every])[0]),
+        "one score": lambda: torch.tensor(scorer.answers([image], [asked[0]])[0]),
     }
+    if plain:
+        ways["plain"] = lambda: torch.stack([answer(pil, question) for question in every]).cpu()
+    results, costs = take_turns(ways, turns=turns, device=device)
+    facts: dict[str, float] = {"questions": len(every)}
+    if plain:
+        facts["largest difference of log-odds"] = _difference(results, parts.model.dtype)
+        facts["plain / one score, FLOPs"] = costs["plain"].flops / costs["one score"].flops
     name = f"explanation-vqa-{relations}x{side}"
     return Row(name, _title("vqa", relations, side), costs, _bars(costs), facts)
 
@@ -141,7 +139,7 @@ class _PlainAnswers:
         made: Any = self._processor(images=[pil], return_tensors="pt")
         merge = self._model.config.vision_config.spatial_merge_size
         tokens = int(made["image_grid_thw"][0].prod()) // merge**2
-        words = encode_text(self._tokenizer, f"{question} {self._instruction}", special=False)
+        words = encode_text(self._tokenizer, f"{self._instruction} {question}", special=False)
         image = [self._model.config.image_token_id] * tokens
         row = [*self._chat.before_image, *image, *self._chat.before_question, *words]
         hidden = hidden_states(

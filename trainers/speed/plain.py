@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers.utils import is_torchvision_available
 
 from spatial_core.reward_model import SpatialRewardModel
 
@@ -21,9 +22,24 @@ def image_processor(processing: Mapping[str, Any]) -> Any:
         )
     except ImportError:  # transformers 4
         from transformers import Qwen2VLImageProcessor as Kind  # pyright: ignore
+    return _with_constants(Kind, processing)
+
+
+def torchvision_processor(processing: Mapping[str, Any]) -> Any:
+    """Return the fast processor of transformers with a model's constants; None without torchvision."""
+    if not is_torchvision_available():
+        return None
+    try:
+        from transformers import Qwen2VLImageProcessorFast as Kind
+    except ImportError:
+        from transformers import Qwen2VLImageProcessor as Kind
+    return _with_constants(Kind, processing)
+
+
+def _with_constants(kind: Any, processing: Mapping[str, Any]) -> Any:
     size = {"shortest_edge": processing["min_pixels"], "longest_edge": processing["max_pixels"]}
     names = ("image_mean", "image_std", "patch_size", "merge_size", "temporal_patch_size")
-    return Kind(size=size, **{name: processing[name] for name in names})
+    return kind(size=size, **{name: processing[name] for name in names})
 
 
 def hidden_states(backbone: Any, rows: Sequence[Sequence[int]], pixels: Tensor, grid: Tensor) -> Tensor:

@@ -33,7 +33,9 @@ def model(parts: BackboneParts) -> SpatialRewardModel:
 def test_patches_are_the_processors(model: SpatialRewardModel) -> None:
     row = measure_preprocessing(model, side=100, number=2, turns=1)
     assert row.facts["patches of a picture"] == 8 * 8
-    assert 0 < row.facts["largest difference in levels"] <= 2
+    assert 0 < row.facts["mean difference in levels"] < row.facts["largest difference in levels"] <= 2.001
+    assert 0 < row.facts["share of values off by half a level or more"] < 0.02
+    assert {"ours", "ours, PIL", "plain"} <= set(row.costs)
 
 
 def test_wrong_patches_are_not_timed(model: SpatialRewardModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,10 +63,20 @@ def test_explanations(parts: BackboneParts, model: SpatialRewardModel) -> None:
         assert row.bars[0].value == row.costs["explanation"].flops / row.costs["one score"].flops
 
 
+def test_an_explanation_without_the_plain_way(parts: BackboneParts, model: SpatialRewardModel) -> None:
+    for row in (
+        measure_reward_explanation(model, side=56, turns=1, relations=2, plain=False),
+        measure_vqa_explanation(parts, side=56, turns=1, relations=2, plain=False),
+    ):
+        assert list(row.costs) == ["explanation", "one score"]
+        assert len(row.bars) == 1 and row.bars[0].value > 1.0
+
+
 def test_child_processes_are_charged() -> None:
     busy = "import time\nwhile time.process_time() < .3: pass"
     costs = run_in_turns({"busy": (sys.executable, "-c", busy), "idle": (sys.executable, "-c", "")}, turns=1)
     assert costs["busy"].process[0] >= 0.25 > costs["idle"].process[0]
+    assert len(run_in_turns({"again": (sys.executable, "-c", "")}, turns=2, warm=True)["again"].process) == 2
     with pytest.raises(subprocess.CalledProcessError):
         run_in_turns({"wrong": (sys.executable, "-c", "raise SystemExit(3)")}, turns=1)
 
