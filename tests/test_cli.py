@@ -45,6 +45,7 @@ ADDED_VERBS = (
     "probe-kinds",
     "bench-reward",
     "bench-generation",
+    "bench-search",
     "bench-speed",
     "review",
 )

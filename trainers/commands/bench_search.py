@@ -1,0 +1,113 @@
+"""`spatial bench-search`: what best-of-N, early stopping and halving gain and cost."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "measure the ways to search among candidates, on the images of a run of bench-generation"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("run", help="folder of a 'spatial bench-generation held-out' run (its --out)")
+    parser.add_argument("--candidates", type=int, default=8, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--stages",
+        default="0.4:0.5",
+        help="of halving: share of the steps, share kept, as 0.4:0.5,0.6:0.5 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--preview-scorer", metavar="NAME", help="judges halving's previews (default: the run's scorer)"
+    )
+    parser.add_argument("--no-halving", action="store_true", help="only what can be read off the run")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, search, print.
+
+    Raises:
+        ValueError: If the folder is no such run, or has fewer candidates.
+    """
+    import json
+    from pathlib import Path
+    from typing import Any
+
+    import torch
+
+    from spatial_core.atomic_files import write_text
+    from spatial_trainers.bench.generation_benchmark import held_out_set
+    from spatial_trainers.bench.generation_run import RUN_FILE, Run
+    from spatial_trainers.bench.search_benchmark import (
+        best_of,
+        early_stopping,
+        halving,
+        read_candidates,
+        run_halving,
+    )
+
+    folder = Path(args.run)
+    if not (folder / RUN_FILE).is_file():
+        raise ValueError(
+            f"{folder} must be the --out of a 'spatial bench-generation held-out' run; it has no {RUN_FILE}."
+        )
+    facts = json.loads((folder / RUN_FILE).read_text("utf-8"))
+    bench = Run(folder, held_out_set(facts["prompts"]).prompts, args.candidates, facts["seed"])
+    bench.note({key: facts[key] for key in ("model", "lora", "lora_strength", "call", "scorer", "judge")})
+    candidates = read_candidates(bench)
+    single = candidates.correct.mean()
+    result: dict[str, Any] = {
+        "prompts": len(candidates.prompts),
+        "single": float(single),
+        "best_of": [best_of(candidates, n) for n in (2, 4, 8, 16, 32) if n <= args.candidates],
+        "early_stopping": early_stopping(candidates),
+    }
+    print(
+        f"{len(candidates.prompts)} prompts, {args.candidates} candidates each; one candidate: {single:.3f}"
+    )
+    for row in result["best_of"]:
+        low, high = row["gain_interval"]
+        print(f"best of {row['n']}: {row['accuracy']:.3f}, gain {row['gain']:.3f} [{low:.3f}, {high:.3f}]")
+    stop = result["early_stopping"]
+    low, high = stop["difference_interval"]
+    print(
+        f"early stopping: {stop['evaluations']:.3f} of the evaluations, accuracy {stop['accuracy']:.3f}, "
+        f"difference {stop['difference']:.3f} [{low:.3f}, {high:.3f}]"
+    )
+    if not args.no_halving:
+        from spatial_core.pipeline import SpatialDiffusionPipeline
+        from spatial_core.pipeline.quiet import quiet_loading
+
+        scorer = args.preview_scorer or facts["scorer"]
+        stages = [tuple(map(float, pair.split(":"))) for pair in args.stages.split(",")]
+        with quiet_loading():
+            pipeline: Any = SpatialDiffusionPipeline.from_pretrained(facts["model"], scorer=scorer)
+        if facts["lora"]:
+            pipeline.load_lora(facts["lora"], strength=facts["lora_strength"])
+        pipeline.set_progress_bar_config(disable=True)
+
+        def halve(prompt: str, seed: int) -> tuple[int, float]:
+            found = pipeline(
+                prompt,
+                num_candidates=args.candidates,
+                search="halving",
+                stages=stages,
+                generator=torch.Generator().manual_seed(seed),
+                **facts["call"],
+            )
+            return found.seeds[0], found.denoiser_evaluations
+
+        key = f"{Path(scorer).name}-{args.stages.replace(':', '_').replace(',', '-')}"
+        lines = run_halving(bench, candidates, halve, f"halving-{args.candidates}-{key}")
+        steps = facts["call"].get("steps") or facts["call"].get("num_inference_steps")
+        steps = steps or pipeline.call_defaults["num_inference_steps"]
+        result["halving"] = halving(candidates, lines, steps=steps) | {
+            "scorer": scorer,
+            "stages": args.stages,
+        }
+        half = result["halving"]
+        low, high = half["gain_kept_interval"]
+        print(
+            f"halving ({args.stages}, {scorer}): {half['evaluations']:.3f} of the evaluations, accuracy "
+            f"{half['accuracy']:.3f}, {half['gain_kept']:.3f} [{low:.3f}, {high:.3f}] of the gain"
+        )
+    write_text(folder / "search.json", json.dumps(result, indent=2) + "\n")
