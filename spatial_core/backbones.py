@@ -136,7 +136,7 @@ def load_backbone(
             str(source), dtype=dtype, attn_implementation="sdpa", output_loading_info=True, **extra, **shape
         )
         model, report = loaded
-        tokenizer = _tokenizer(str(source), extra)
+        tokenizer = _tokenizer(source, revision)
     except OSError as error:
         raise _unreachable(source, "its weights and tokenizer", error) from error
     except SafetensorError as error:
@@ -166,14 +166,21 @@ def _config_for_transformers_4(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"config": AutoConfig.for_model(config["model_type"], text_config=text, **rest)}
 
 
-def _tokenizer(source: str, extra: Mapping[str, Any]) -> Any:
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+def _tokenizer(source: str | Path, revision: str) -> Any:
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast, __version__
 
-    try:
-        return AutoTokenizer.from_pretrained(source, **extra)
-    except ValueError:
-        # transformers 4 does not know the class name that transformers 5 writes; tokenizer.json says it all.
-        return PreTrainedTokenizerFast.from_pretrained(source, **extra)
+    extra: dict[str, Any] = {"revision": revision} if revision else {}
+    if int(__version__.split(".")[0]) > 4:
+        return AutoTokenizer.from_pretrained(str(source), **extra)
+    # transformers 5 writes a class that version 4 does not know, and a list where that wants a mapping;
+    # tokenizer.json says the rest.
+    stored = _read_json(find_file(source, "tokenizer_config.json", revision=revision))
+    listed: Any = stored.get("extra_special_tokens")
+    if isinstance(listed, list):
+        extra |= {"extra_special_tokens": {}, "additional_special_tokens": listed}
+    elif stored.get("tokenizer_class") != "TokenizersBackend":
+        return AutoTokenizer.from_pretrained(str(source), **extra)
+    return PreTrainedTokenizerFast.from_pretrained(str(source), **extra)
 
 
 def image_statistics(model_type: str) -> dict[str, list[float]]:

@@ -146,8 +146,11 @@ def test_hash_of_large_files_is_sampled_but_sees_new_weights(tmp_path: Path) -> 
     assert weights_hash(tmp_path) != first
 
 
+@pytest.mark.parametrize("listed", [{}, {"extra_special_tokens": ["<|vision_start|>", "<|image_pad|>"]}])
 @torch.no_grad()
-def test_a_folder_that_transformers_5_wrote(tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_folder_that_transformers_5_wrote(
+    listed: dict[str, list[str]], tiny_folder: Path, tmp_path: Path
+) -> None:
     """Version 4 must read its rope and its tokenizer class; version 5 wrote them."""
     folder = Path(shutil.copytree(tiny_folder, tmp_path / "five"))
     config = json.loads((folder / "config.json").read_text("utf-8"))
@@ -156,7 +159,7 @@ def test_a_folder_that_transformers_5_wrote(tiny_folder: Path, tmp_path: Path) -
         text["rope_parameters"] = text.pop("rope_scaling") | {"rope_theta": text.pop("rope_theta")}
         (folder / "config.json").write_text(json.dumps(config), "utf-8")
     file = folder / "tokenizer_config.json"
-    tokenizer = json.loads(file.read_text("utf-8")) | {"tokenizer_class": "TokenizersBackend"}
+    tokenizer = json.loads(file.read_text("utf-8")) | {"tokenizer_class": "TokenizersBackend"} | listed
     file.write_text(json.dumps(tokenizer), "utf-8")
     ours, theirs = (load_backbone(place, vocabulary=False) for place in (folder, tiny_folder))
     ids = torch.arange(30, 60)[None]
@@ -165,3 +168,4 @@ def test_a_folder_that_transformers_5_wrote(tiny_folder: Path, tmp_path: Path) -
     assert torch.equal(hidden[0], hidden[1])
     assert ours.tokenizer.chat_template == theirs.tokenizer.chat_template
     assert ours.tokenizer("a red ball")["input_ids"] == theirs.tokenizer("a red ball")["input_ids"]
+    assert set(listed.get("extra_special_tokens", [])) <= set(ours.tokenizer.all_special_tokens)

@@ -71,12 +71,9 @@ def starter_config(tokenizer: PreTrainedTokenizerFast, **text_overrides: Any) ->
         "num_key_value_heads": 2,
         "max_position_embeddings": 2048,
         "head_dim": 64,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 10000.0,
-            "mrope_section": [12, 10, 10],
-            "mrope_interleaved": True,
-        },
+        # Both names are of transformers 4; version 5 reads them too.
+        "rope_theta": 10000.0,
+        "rope_scaling": {"rope_type": "default", "mrope_section": [12, 10, 10], "mrope_interleaved": True},
         "tie_word_embeddings": True,
         "bos_token_id": None,
         "eos_token_id": ids["<|im_end|>"],
