@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from lora_cast import FORMS, MODELS, Trained, output, pipeline, rewrite, train, write_form
+from packaging.version import Version
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -22,6 +24,7 @@ from spatial_core import cli
 from spatial_core.lora import LoraCard, check_fit, fold_lora, parse_lora, read_base, read_lora, save_lora
 from spatial_core.lora.layers import LoraLayer
 from spatial_core.lora.names import convert_layer, dotted
+from spatial_core.pipeline import SpatialDiffusionPipeline
 
 CARD = LoraCard(
     base="black-forest-labs/FLUX.1-dev",
@@ -80,6 +83,18 @@ def test_every_form_acts_as_the_model_in_memory(trained: Trained, form: str, tmp
     close(folded, trained)
 
 
+def test_our_pipeline_loads_it_with_its_strength(trained: Trained, tmp_path: Path) -> None:
+    ours = SpatialDiffusionPipeline.from_pipe(pipeline(trained))
+    ours.load_lora(write_form(trained, "kohya", tmp_path))
+    close(ours.transformer, trained)
+    ours.unload_lora_weights()
+    ours.load_lora(write_form(trained, "kohya", tmp_path), strength=0.0)
+    torch.testing.assert_close(output(ours.transformer, trained.name), output(trained.base, trained.name))
+
+
+@pytest.mark.skipif(
+    Version(diffusers.__version__) < Version("0.40"), reason="diffusers takes one layer's strength for all"
+)
 def test_a_state_dict_is_loaded_as_the_file_is(trained: Trained, tmp_path: Path) -> None:
     plain = pipeline(trained)
     plain.load_lora_weights(read_lora(write_form(trained, "kohya", tmp_path)).state_dict())

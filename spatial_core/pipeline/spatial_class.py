@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any, ClassVar, cast, get_type_hints
 
@@ -19,7 +20,7 @@ from diffusers.pipelines import auto_pipeline
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from huggingface_hub import snapshot_download
 
-from spatial_core.lora import check_fit, read_lora
+from spatial_core.lora import check_fit, read_lora, save_lora
 from spatial_core.pipeline.card import complete_card
 from spatial_core.pipeline.components import (
     COMPONENT,
@@ -189,7 +190,9 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
             raise ValueError(f"{path} does not fit this {self.base_class.__name__}: {fit.explain()}")
         layers = {key: replace(layer, scale=layer.scale * strength) for key, layer in lora.layers.items()}
         load: Any = self.load_lora_weights
-        load(replace(lora, layers=layers).state_dict())
+        # Of weights in memory, diffusers before 0.40 takes one layer's strength for all; a file says it.
+        with TemporaryDirectory() as folder:
+            load(str(save_lora(replace(lora, layers=layers), folder)))
 
     def set_scorer(self, scorer: SpatialScorer | str | Path | None) -> None:
         """Exchange the scorer; it is put where the pipeline computes.
