@@ -105,9 +105,9 @@ class Lora:
     def state_dict(self) -> dict[str, Tensor]:
         """Return the folded weights under names that diffusers and ComfyUI both know.
 
-        They are diffusers', as `pipeline.load_lora_weights` takes them (before diffusers 0.40, which takes one
-        layer's strength for all, only if all ranks are the same); for a UNet they are kohya's, with alpha equal
-        to the rank, since ComfyUI does not know diffusers' names there.
+        They are diffusers', as `pipeline.load_lora_weights` takes them (before diffusers 0.40 only if all
+        ranks are the same: it took one layer's strength for all). For a UNet they are kohya's, with alpha
+        equal to the rank, since ComfyUI does not know diffusers' names there.
         """
         state: dict[str, Tensor] = {}
         is_unet = self.denoiser == "unet"
