@@ -120,7 +120,7 @@ def _from_tensor(image: Tensor, name: str) -> list[Tensor]:
         scaled.div_(255.0)
     batch = _channels_first(scaled, name)
     if image.is_floating_point() and batch.numel():
-        low, high = float(batch.detach().amin()), float(batch.detach().amax())
+        low, high = (float(end) for end in torch.aminmax(scaled.detach()))
         # A comparison with NaN is false, so this refuses NaN as well.
         if not (low >= -_ROUNDING and high <= 1.0 + _ROUNDING):
             raise ValueError(
@@ -174,11 +174,11 @@ def resize_in_8_bits(image: Tensor, height: int, width: int) -> Tensor:
     directions as well), on natural images within 2 levels of them; on a CPU a third of the time of `resize`.
     Not differentiable.
     """
-    image, size = image.detach(), (height, width)
+    image, size, half = image.detach(), (height, width), torch.tensor(0.5, device=image.device)
     levels = torch.empty_like(image, dtype=torch.uint8)
     for part, place in zip(image.split(_STRIP, dim=-2), levels.split(_STRIP, dim=-2), strict=True):
-        # int16 on the way, since torch rounds floats to bytes one by one.
-        place.copy_((part * 255.0).add_(0.5).to(torch.int16))
+        # int16 on the way, since torch turns floats into bytes one by one.
+        place.copy_(torch.add(half, part, alpha=255.0).to(torch.int16))
     return F.interpolate(levels[None], size, mode="bicubic", antialias=True, align_corners=False)[0]
 
 

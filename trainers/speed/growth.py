@@ -38,7 +38,7 @@ def sweeps(model: SpatialRewardModel, parts: BackboneParts, *, side: int, turns:
     def batch(side: int = side, number: int = 4, prompt: str = PROMPT) -> Row:
         return measure_reward_batch(model, side=side, number=number, turns=turns, prompt=prompt, barred=False)
 
-    sides, numbers, relations = (side // 2, side, side * 2), (1, 4, 12, 24), (1, 3, 5, 7)
+    sides, numbers, relations = (side // 2, side, side * 2), (1, 4, 12), (1, 3, 5, 7)
     prompts = ["A small red ball is to the left of a blue cup.", PROMPT, " ".join([PROMPT, *[_MORE] * 6])]
     explain = [measure_reward_explanation(model, side=side, turns=turns, relations=n) for n in relations]
     ask = [measure_vqa_explanation(parts, side=side, turns=turns, relations=n) for n in relations]

@@ -80,7 +80,7 @@ def measure_startup(*, turns: int) -> list[Row]:
             "first score": (*spatial, "score", str(image), "--prompt", _PROMPT),
             "torch and the model's class": (python, "-c", _BARE),
         },
-        turns=turns,
+        turns=min(turns, 2),
         warm=True,
     )
     imported, bare = light["import spatial_core"].process, light["bare Python"].process

@@ -39,26 +39,27 @@ def measure(parts: BackboneParts, model: SpatialRewardModel, *, turns: int) -> I
     Args:
         parts: A Qwen2.5-VL with its vocabulary.
         model: A SpatialScore on it.
-        turns: Timed turns of every way; one where a way takes minutes.
+        turns: Timed turns of every way; at most two where a turn takes seconds, one where minutes.
     """
     cuda = model.device.type == "cuda"
+    few = min(turns, 2)
     yield measure_preprocessing(model, side=1024, number=8 if cuda else 1, turns=3 * turns)
     for side, number in ((504, 24), (1036, 8)) if cuda else ((504, 4), (1036, 1)):
         yield measure_vision_tower(model, side=side, number=number, turns=turns)
     for side in (448, 1036) if cuda else (448,):
-        yield measure_reward_batch(model, side=side, number=24, turns=turns)
+        yield measure_reward_batch(model, side=side, number=24, turns=few)
     large = model.backbone.config.text_config.hidden_size >= 3584
     yield measure_utilisation(model, side=504, number=24 if cuda else 4, turns=turns, barred=cuda and large)
     for side in (448, 1036):
         # One by one, 21 questions about a large picture take longer than all other rows together.
         plain = cuda or side == 448
-        yield measure_reward_explanation(model, side=side, turns=turns, plain=plain)
-        yield measure_vqa_explanation(parts, side=side, turns=turns, plain=plain)
+        yield measure_reward_explanation(model, side=side, turns=few, plain=plain)
+        yield measure_vqa_explanation(parts, side=side, turns=few, plain=plain)
     yield from (_generators_on_a_gpu(model) if cuda else _generators_on_a_cpu(turns=turns))
-    yield measure_rendering(number=512 if cuda else 64, turns=turns, device=model.device)
+    yield measure_rendering(number=512 if cuda else 32, turns=turns, device=model.device)
     starter = SpatialRewardModel.from_pretrained(starter_path("reward")).to(model.device)
     yield measure_reward_batch(
-        starter, side=128, number=8, turns=turns, label="starter", prompt=_SHORT, barred=False
+        starter, side=128, number=4, turns=turns, label="starter", prompt=_SHORT, barred=False
     )
     yield from measure_startup(turns=turns)
     # A child takes five seconds to import ComfyUI first.

@@ -5,12 +5,10 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -55,15 +53,21 @@ def ratios(slow: Cost, fast: Cost) -> Spread:
     return Spread.of([a / b for a, b in zip(slow.main, fast.main, strict=True)])
 
 
-def count_flops(way: Callable[[], Any], device: torch.device) -> tuple[Any, int]:
-    """Return what `way` returns and the FLOPs of its matrix products, attention included.
-
-    On a CPU attention is computed by plain products meanwhile: its own kernel is not counted by torch.
-    """
-    plain = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
-    with FlopCounterMode(display=False) as counter, plain:
+def count_flops(way: Callable[[], Any]) -> tuple[Any, int]:
+    """Return what `way` returns and the FLOPs of its matrix products, attention included."""
+    # torch counts the kernels of GPUs alone.
+    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    with FlopCounterMode(display=False, custom_mapping={attention: _attention_flops}) as counter:
         result = way()
     return result, counter.get_total_flops()
+
+
+def _attention_flops(
+    query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any
+) -> int:
+    """Return the FLOPs of both products of attention, masked cells included; shapes `[B, heads, L, head]`."""
+    batch, heads, length, width = query
+    return 2 * batch * heads * length * key[-2] * (width + value[-1])
 
 
 @torch.no_grad()
@@ -80,7 +84,7 @@ def take_turns(
         device: Where they work.
     """
     cuda = device.type == "cuda"
-    flops = {name: count_flops(way, device)[1] for name, way in ways.items()}
+    flops = {name: count_flops(way)[1] for name, way in ways.items()}
     results: dict[str, Any] = {}
     process: dict[str, list[float]] = {name: [] for name in ways}
     wall: dict[str, list[float]] = {name: [] for name in ways}
