@@ -30,7 +30,7 @@ def measure_best_of_n(
     micro_batch_size: int | None = None,
     barred: bool = False,
 ) -> Row:
-    """Return the costs of "draw and choose", of "score alone" (pictures of that size) and of "draw one".
+    """Return the costs of "draw and choose" and of "score alone" (pictures of that size).
 
     Args:
         base: A FLUX without text encoders.
@@ -58,7 +58,6 @@ def measure_best_of_n(
         {
             "draw and choose": draw_and_choose,
             "score alone": lambda: scorer.score(pictures, PROMPT),
-            "draw one": lambda: base(**call, output_type="pt"),
         },
         turns=turns,
         device=base.device,

@@ -43,9 +43,9 @@ def measure(parts: BackboneParts, model: SpatialRewardModel, *, turns: int) -> I
     """
     cuda = model.device.type == "cuda"
     few = min(turns, 2)
-    yield measure_preprocessing(model, side=1024, number=8 if cuda else 1, turns=3 * turns)
+    yield measure_preprocessing(model, side=1024, number=8 if cuda else 4, turns=3 * turns)
     for side, number in ((504, 24), (1036, 8)) if cuda else ((504, 4), (1036, 1)):
-        yield measure_vision_tower(model, side=side, number=number, turns=turns)
+        yield measure_vision_tower(model, side=side, number=number, turns=few)
     for side in (448, 1036) if cuda else (448,):
         yield measure_reward_batch(model, side=side, number=24, turns=few)
     large = model.backbone.config.text_config.hidden_size >= 3584
@@ -55,7 +55,7 @@ def measure(parts: BackboneParts, model: SpatialRewardModel, *, turns: int) -> I
         plain = cuda or side == 448
         yield measure_reward_explanation(model, side=side, turns=few, plain=plain)
         yield measure_vqa_explanation(parts, side=side, turns=few, plain=plain)
-    yield from (_generators_on_a_gpu(model) if cuda else _generators_on_a_cpu(turns=turns))
+    yield from (_generators_on_a_gpu(model) if cuda else _generators_on_a_cpu(turns=few))
     yield measure_rendering(number=512 if cuda else 32, turns=turns, device=model.device)
     starter = SpatialRewardModel.from_pretrained(starter_path("reward")).to(model.device)
     yield measure_reward_batch(
