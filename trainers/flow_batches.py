@@ -25,7 +25,6 @@ class FlowBatch:
         mention_at: int64 `[T, 2]`, row and token.
         mention_box: float32 `[T, 4]`, centre and size in units of the picture.
         mention_kind, mention_color: int64 `[T]`; -1 for the colour of furniture, which no caption gives.
-        weights: float32 `[B, 1, 16, 16]`, of the loss; things count more than walls.
     """
 
     latents: Tensor
@@ -35,7 +34,6 @@ class FlowBatch:
     mention_box: Tensor
     mention_kind: Tensor
     mention_color: Tensor
-    weights: Tensor
 
 
 def encode_pictures(basis: PatchBasis, pictures: Pictures) -> Tensor:
@@ -91,7 +89,7 @@ class FlowBatches:
         s, tokens = self.scenes, self.tokens
         index, mirror = caption // (2 * self.variants), caption // self.variants % 2 == 1
         latents = self.code.latents(s, index, mirror, self.components[torch.from_numpy(index)])
-        patches, boxes = mirrored_labels(s, index, mirror)
+        _, boxes = mirrored_labels(s, index, mirror)
         length = int(tokens.lengths[caption].max()) + padding
         ids = np.full((len(index), length), self.pad_id, dtype=np.int64)
         width = min(length, tokens.t5.shape[1])
@@ -121,22 +119,7 @@ class FlowBatches:
             mention_color=torch.from_numpy(
                 np.where(s.is_thing[index][row, thing], s.colors[index][row, thing], -1).astype(np.int64)
             ),
-            weights=torch.from_numpy(self._weights(index, patches)),
         )
-
-    def _weights(
-        self, index: npt.NDArray[np.int64], patches: npt.NDArray[np.int8]
-    ) -> npt.NDArray[np.float32]:
-        """Return loss weights whose mean is 1: named things count more than the room, small ones most."""
-        weights = np.ones(patches.shape, dtype=np.float32)
-        for row, scene in enumerate(index.tolist()):
-            for thing in np.flatnonzero(self.scenes.is_thing[scene]).tolist():
-                cells = patches[row] == thing
-                area = cells.sum()
-                if area:
-                    weights[row, cells] = 1 + 3 * min(1.0, (12 / area) ** 0.5)
-        weights /= weights.mean((1, 2), keepdims=True)
-        return weights[:, None]
 
 
 def training_batches(

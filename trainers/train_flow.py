@@ -62,7 +62,7 @@ class FlowTraining:
 
     Attributes:
         text_steps: Steps of the text encoder alone.
-        steps: All steps. A run may be resumed with more or fewer, another `guide_from` or `cooldown`.
+        steps: All steps. A run may be resumed with other numbers of steps, and another `cooldown`.
         guide_from: Step from which the guidance input is trained.
         batch_size, text_batch_size: Scenes a step; captions a step of the first phase.
         lr: Peak rate of Muon (matrices) and AdamW (all else).
@@ -236,14 +236,15 @@ class FlowTrainer:
             guidance = low + (high - low) * torch.rand(count, generator=generator)
             noisy = torch.lerp(clean, noise, sigmas[:, None, None])
             target = noise - clean
+            if step >= s.guide_from:
+                guided = max(1, count // _GUIDED)
+                guidance[guided:] = low
+                target[:guided] += self._push(batch, noisy, sigmas, guidance, guided)
             with torch.autocast("cpu", torch.bfloat16), PlainAttention():
-                if step >= s.guide_from:
-                    guided = max(1, count // _GUIDED)
-                    guidance[guided:] = low
-                    target[:guided] += self._push(batch, noisy, sigmas, guidance, guided)
                 velocity = self.predict(noisy, sigmas, guidance, text, pooled)
-            weights = pack_latents(batch.weights.expand(-1, batch.latents.shape[1], -1, -1))
-            parts["flow"] = (weights * (velocity - target).square()).mean()
+            # No weights for cells of things: the minimum would be no velocity of the data, but one that draws
+            # things wherever they might be.
+            parts["flow"] = F.mse_loss(velocity, target)
             loss = s.place_weight * loss + parts["flow"]
         return loss, {name: float(value.detach()) for name, value in parts.items()}
 
@@ -255,7 +256,8 @@ class FlowTrainer:
         no_t5[:, 0] = self.tokenizer_2.eos_token_id
         no_clip = self.empty_clip()[: clip.shape[1]].expand_as(clip)
         lowest = torch.full_like(sigmas, GUIDANCE[0])
-        with self.averaged():
+        # An autocast of its own: the half-precision weights that it keeps are averaged and have no gradient.
+        with self.averaged(), torch.autocast("cpu", torch.bfloat16), PlainAttention():
             text, pooled = self.encode(torch.cat([t5, no_t5]), torch.cat([clip, no_clip]))
             both = self.predict(noisy.repeat(2, 1, 1), sigmas.repeat(2), lowest.repeat(2), text, pooled)
         told, untold = both.chunk(2)

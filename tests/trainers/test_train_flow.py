@@ -331,8 +331,24 @@ def test_padding_varies_and_batches_depend_on_the_step_alone(recipe: FlowRecipe,
     later = next(iter(training_batches(batches, first=7, **arguments)))
     assert torch.equal(later.t5, drawn[7].t5) and torch.equal(later.latents, drawn[7].latents)
     for batch in drawn:
-        torch.testing.assert_close(batch.weights.mean((1, 2, 3)), torch.ones(len(batch.weights)))
         assert float(batch.mention_box.min()) > -0.3 and float(batch.mention_box.max()) < 1.3
+
+
+def test_guidance_is_learned_by_every_weight(recipe: FlowRecipe, scenes: FlowScenes) -> None:
+    found = [c for group in captions(scenes, recipe.captions) for c in group]
+    clip, t5 = clip_tokenizer([c.text for c in found]), t5_tokenizer([c.text for c in found])
+    guided = replace(recipe, training=replace(recipe.training, text_steps=0, guide_from=0))
+    trainer = FlowTrainer(guided, clip, t5)
+    batches = FlowBatches(
+        scenes,
+        fit_basis(scenes.images),
+        tokenize_captions(found, clip, t5),
+        pad_id=int(t5.pad_token_id),
+        empty=trainer.empty_clip(),
+    )
+    loss, _ = trainer.losses(batches.make(np.random.default_rng(0), 6, longest=64, drop=0.0, padding=0), 0)
+    loss.backward()
+    assert [n for n, p in trainer.transformer.named_parameters() if p.grad is None] == []
 
 
 def test_a_run_goes_on_exactly(finished: FlowRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
