@@ -31,6 +31,7 @@ from spatial_core.atomic_files import write_text
 from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_trainers.checkpoint import Resumable
+from spatial_trainers.cpu_precision import cpu_autocast
 from spatial_trainers.flow_batches import FlowBatch, FlowBatches, training_batches
 from spatial_trainers.flow_captions import CaptionSettings, captions, tokenize_captions
 from spatial_trainers.flow_latents import fit_basis
@@ -46,6 +47,7 @@ from spatial_trainers.flow_model import (
 )
 from spatial_trainers.flow_scenes import FlowScenes, SceneSettings, build_scenes
 from spatial_trainers.flow_sheet import save_sheet
+from spatial_trainers.muon import Muon
 from spatial_trainers.plain_attention import PlainAttention
 from spatial_trainers.train_vae import VaeSettings, train_vae
 
@@ -170,9 +172,8 @@ class FlowTrainer:
             plain = ".norm" not in name and "relative_attention_bias" not in name
             (matrices if parameter.ndim == 2 and inside and plain else others).append(parameter)
         lr, decay = self.settings.lr, self.settings.weight_decay
-        # With this scaling of Muon's step (Moonlight, arXiv 2502.16982) one rate serves both optimizers.
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            Muon(matrices, lr=lr, weight_decay=decay),
             torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
         ]
         self.names = {p: f"parts.{n}" for n, p in self.parts.named_parameters()}
@@ -223,7 +224,7 @@ class FlowTrainer:
         """Return the loss of step number `step` and its parts."""
         s = self.settings
         generator = torch.Generator().manual_seed(self.recipe.seed * 10**8 + step)
-        with torch.autocast("cpu", torch.bfloat16), PlainAttention():
+        with cpu_autocast(), PlainAttention():
             text, pooled = self.encode(batch.t5, batch.clip)
         parts = self.text_losses(batch, text)
         loss = parts["place"] + 0.25 * (parts["kind"] + parts["color"])
@@ -240,7 +241,7 @@ class FlowTrainer:
                 guided = max(1, count // _GUIDED)
                 guidance[guided:] = low
                 target[:guided] += self._push(batch, noisy, sigmas, guidance, guided)
-            with torch.autocast("cpu", torch.bfloat16), PlainAttention():
+            with cpu_autocast(), PlainAttention():
                 velocity = self.predict(noisy, sigmas, guidance, text, pooled)
             # No weights for cells of things: the minimum would be no velocity of the data, but one that draws
             # things wherever they might be.
@@ -257,7 +258,7 @@ class FlowTrainer:
         no_clip = self.empty_clip()[: clip.shape[1]].expand_as(clip)
         lowest = torch.full_like(sigmas, GUIDANCE[0])
         # An autocast of its own: the half-precision weights that it keeps are averaged and have no gradient.
-        with self.averaged(), torch.autocast("cpu", torch.bfloat16), PlainAttention():
+        with self.averaged(), cpu_autocast(), PlainAttention():
             text, pooled = self.encode(torch.cat([t5, no_t5]), torch.cat([clip, no_clip]))
             both = self.predict(noisy.repeat(2, 1, 1), sigmas.repeat(2), lowest.repeat(2), text, pooled)
         told, untold = both.chunk(2)

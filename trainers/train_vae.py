@@ -26,6 +26,7 @@ from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
 from spatial_trainers.checkpoint import Resumable
+from spatial_trainers.cpu_precision import cpu_autocast
 from spatial_trainers.flow_latents import (
     LATENT_CHANNELS,
     PATCH,
@@ -152,7 +153,7 @@ def _start_decoder(decoder: nn.Module, basis: PatchBasis) -> None:
 
 def decoder_loss(vae: AutoencoderTiny, latents: Tensor, pixels: Tensor) -> tuple[Tensor, dict[str, float]]:
     """Return the loss and its parts for latents `[B, 16, H/8, W/8]` and what they should become."""
-    with torch.autocast(pixels.device.type, torch.bfloat16):
+    with cpu_autocast():
         drawn = vae.decoder(latents).float()
     error = drawn - pixels
     flat = error.abs().mean()
@@ -163,7 +164,7 @@ def decoder_loss(vae: AutoencoderTiny, latents: Tensor, pixels: Tensor) -> tuple
 
 def encoder_loss(vae: AutoencoderTiny, latents: Tensor, pixels: Tensor) -> tuple[Tensor, dict[str, float]]:
     """Return the loss and its parts for pictures `[B, 3, H, W]` in [-1, 1] and the latents they have."""
-    with torch.autocast(pixels.device.type, torch.bfloat16):
+    with cpu_autocast():
         told = vae.encoder(pixels).float()
     seen, shown = (
         F.smooth_l1_loss(told[:, part], latents[:, part], beta=0.5)
