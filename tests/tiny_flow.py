@@ -19,13 +19,12 @@ def build_tiny_flow(folder: Path) -> Path:
 
     from spatial_trainers.flow_model import (
         FlowModelSettings,
-        clip_tokenizer,
         make_pipeline,
         new_text_encoders,
         new_transformer,
         save_pipeline,
-        t5_tokenizer,
     )
+    from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
 
     torch.manual_seed(0)
     settings = FlowModelSettings(

@@ -8,13 +8,7 @@ three single blocks. The schedule is shifted by a constant exp(1.15), which is C
 from __future__ import annotations
 
 import json
-import re
-import string
-from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from math import log
 from pathlib import Path
 
 import torch
@@ -24,7 +18,6 @@ from diffusers import (
     FluxPipeline,
     FluxTransformer2DModel,
 )
-from tokenizers import pre_tokenizers
 from torch import nn
 from transformers import (
     CLIPTextConfig,
@@ -37,10 +30,9 @@ from transformers import (
 
 from spatial_core.atomic_files import write_text
 from spatial_trainers.flow_latents import LATENT_CHANNELS
+from spatial_trainers.flow_tokenizers import CLIP_LENGTH
 
 SHIFT = 1.15
-CLIP_LENGTH = 77
-_BOS, _EOS = "<|startoftext|>", "<|endoftext|>"
 
 
 @dataclass(frozen=True)
@@ -61,57 +53,6 @@ class FlowModelSettings:
     text_layers: int = 3
     clip_width: int = 128
     clip_layers: int = 2
-
-
-def clip_tokenizer(texts: Iterable[str]) -> CLIPTokenizer:
-    """Return a CLIP tokenizer (byte-level BPE, lower case) in which every word of `texts` is one token."""
-    words = Counter(word for text in texts for word in re.findall("[a-z]+", text.lower()))
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = word_merges(words)
-    pieces = [_BOS, _EOS, *alphabet, *(c + "</w>" for c in alphabet), *(a + b for a, b in merges)]
-    # Different pairs may give one piece.
-    vocab = {piece: k for k, piece in enumerate(dict.fromkeys(pieces))}
-    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=CLIP_LENGTH)
-
-
-def word_merges(words: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Return the merges of byte-pair encoding, the most frequent pair first, until every word is one piece.
-
-    Ties go by the alphabet. (The trainer of `tokenizers` leaves them to chance, and a run could not go on.)
-    """
-    split = {word: [*word[:-1], word[-1] + "</w>"] for word in sorted(words)}
-    merges: list[tuple[str, str]] = []
-    while True:
-        pairs: Counter[tuple[str, str]] = Counter()
-        for word, pieces in split.items():
-            for pair in pairwise(pieces):
-                pairs[pair] += words[word]
-        if not pairs:
-            return merges
-        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
-        merges.append(best)
-        for pieces in split.values():
-            k = 0
-            while k < len(pieces) - 1:
-                if (pieces[k], pieces[k + 1]) == best:
-                    pieces[k : k + 2] = ["".join(best)]
-                k += 1
-
-
-def t5_tokenizer(texts: Iterable[str]) -> T5Tokenizer:
-    """Return a T5 tokenizer whose pieces are the words of `texts` and, for all else, single characters."""
-    words: Counter[str] = Counter()
-    for text in texts:
-        words.update(word.rstrip(".,:") for word in text.split())
-    words.update(word.capitalize() for word in list(words))
-    total = sum(words.values())
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    pieces += [("\u2581" + word, log(n / total)) for word, n in sorted(words.items()) if len(word) > 0]
-    known = {piece for piece, _ in pieces}
-    # A word costs less than its letters, so letters are for words that were never seen.
-    pieces += [(c, -20.0) for c in string.printable.strip() if c not in known]
-    pieces += [("\u2581", -20.0)]
-    return T5Tokenizer(vocab=pieces, extra_ids=0)
 
 
 def new_text_encoders(

@@ -12,13 +12,12 @@ from torch import nn
 from spatial_core.atomic_files import atomic_folder
 from spatial_trainers.flow_model import (
     FlowModelSettings,
-    clip_tokenizer,
     make_pipeline,
     new_text_encoders,
     new_transformer,
     save_pipeline,
-    t5_tokenizer,
 )
+from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
 
 
 def random_flow(folder: str | Path, prompts: Iterable[str], *, seed: int) -> None:

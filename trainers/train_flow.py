@@ -38,15 +38,14 @@ from spatial_trainers.flow_latents import fit_basis
 from spatial_trainers.flow_model import (
     SHIFT,
     FlowModelSettings,
-    clip_tokenizer,
     make_pipeline,
     new_text_encoders,
     new_transformer,
     save_pipeline,
-    t5_tokenizer,
 )
 from spatial_trainers.flow_scenes import FlowScenes, SceneSettings, build_scenes
 from spatial_trainers.flow_sheet import save_sheet
+from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
 from spatial_trainers.muon import Muon
 from spatial_trainers.plain_attention import PlainAttention
 from spatial_trainers.train_vae import VaeSettings, train_vae

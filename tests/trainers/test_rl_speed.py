@@ -15,12 +15,11 @@ from torch import nn
 from spatial_trainers.advantage import AdvantageRecipe
 from spatial_trainers.flow_model import (
     FlowModelSettings,
-    clip_tokenizer,
     make_pipeline,
     new_text_encoders,
     new_transformer,
-    t5_tokenizer,
 )
+from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
 from spatial_trainers.rewards import RewardPart, RewardSum
 from spatial_trainers.rl_trainer import RlTrainer
 

@@ -27,9 +27,10 @@ from spatial_trainers.flow_captions import (
     tokenize_captions,
 )
 from spatial_trainers.flow_latents import LatentCode, as_pixels, fit_basis, kind_codes
-from spatial_trainers.flow_model import FlowModelSettings, clip_tokenizer, new_scheduler, t5_tokenizer
+from spatial_trainers.flow_model import FlowModelSettings, new_scheduler
 from spatial_trainers.flow_scenes import KINDS, FlowScenes, SceneSettings, build_scenes, flow_layout
 from spatial_trainers.flow_sheet import save_sheet
+from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
 from spatial_trainers.recipe import load_recipe
 from spatial_trainers.train_flow import (
     FlowRecipe,
