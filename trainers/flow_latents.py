@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from spatial_core.scenes.objects import OBJECT_KINDS
-from spatial_trainers.flow_scenes import KINDS, FlowScenes
+from spatial_trainers.flow_layout import KINDS
+from spatial_trainers.flow_scenes import FlowScenes
 
 LATENT_CHANNELS = 16
 PATCH = 8

@@ -1,8 +1,6 @@
-"""Scenes for the starter flow model: few large things in a bare room, with everything that is true of them.
+"""Scenes for the starter flow model, rendered, with everything that is true of them.
 
-A small model at 128 pixels learns soon what is large and of few forms, where nothing else changes: so there
-are two to four plain things of `KINDS`, no clutter, one room, one light and one place of the camera. Shards
-depend on their number and the settings alone.
+Shards depend on their number and the settings alone.
 """
 
 from __future__ import annotations
@@ -12,9 +10,8 @@ import json
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -25,34 +22,20 @@ from tqdm import tqdm
 
 from spatial_core.atomic_files import atomic_path
 from spatial_core.scenes.closure import FAMILIES, Closure, Statement
-from spatial_core.scenes.layout import sample_layout
 from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.sampling import SAMPLER_VERSION, SceneBatch, judge_scenes
-from spatial_core.scenes.scene import Camera, Scene, SceneObject, Style
+from spatial_core.scenes.scene import Camera, Scene, SceneObject
+from spatial_trainers.flow_layout import flow_layout
 from spatial_trainers.scene_cache import CachedScenes, pack_scenes
 
-_LAYOUT = 3
+_LAYOUT = 4
 """Number of this file's kind of scenes; shards of another number are left alone."""
 _BATCH = 64
 _RANGE = 10_000_000
 """Scene seeds of a split; splits never meet."""
 _BASE = {"train": 0, "validation": 1}
 
-KINDS: tuple[str, ...] = (
-    *("ball", "cube", "cylinder", "cone", "box", "book", "plate", "bowl"),
-    *("cup", "bottle", "apple", "hat", "clock", "star", "chair", "car"),
-)
-"""What the model learns to draw, 16 kinds: neither thin nor, at this size, mistaken for one another."""
-
-_STYLE = Style(
-    wall=(0.82, 0.82, 0.84),
-    floor=(0.5, 0.47, 0.43),
-    furniture=(0.6, 0.55, 0.5),
-    light_direction=(-0.35, -0.55, 0.76),
-    light_color=(1.0, 1.0, 1.0),
-    ambient=0.45,
-)
 _ANYWHERE = Camera((0.0, -1.0, 1.0), (0.0, 0.0, 0.0), 40.0)
 
 
@@ -72,18 +55,6 @@ class SceneSettings:
     validation_shards: int = 1
     shard_size: int = 512
     seed: int = 0
-
-
-def flow_layout(seed: int) -> Scene:
-    """Return the scene of `seed`: two to four plain things of `KINDS` in the bare room, always lit alike."""
-    rng = Random(f"flow|{seed}")
-    named = rng.choice((2, 2, 2, 3, 3, 4))
-    while True:
-        scene = sample_layout(rng.randrange(2**31), num_named=named, num_clutter=0, room="bare")
-        if len(scene.objects) > 1 and all(o.kind in KINDS for o in scene.objects):
-            return replace(
-                scene, objects=tuple(replace(o, pattern="plain") for o in scene.objects), style=_STYLE
-            )
 
 
 def sample_flow_scenes(seeds: Sequence[int]) -> SceneBatch:

@@ -23,7 +23,7 @@ from spatial_core.scorers.geometric import GeometricScorer
 from spatial_core.spatial_accuracy import inverse_graph, spatial_accuracy
 from spatial_core.statistics import wilson_interval
 from spatial_trainers.flow_captions import CaptionSettings, caption_pool, draw_caption, name_things
-from spatial_trainers.flow_scenes import flow_layout
+from spatial_trainers.flow_layout import flow_layout
 
 _FIRST_SEED = 3_000_000_000
 TOKENS = 64

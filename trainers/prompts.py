@@ -23,7 +23,7 @@ from spatial_core.scenes.scene import Scene
 from spatial_core.scenes.splits import Split
 from spatial_core.scenes.statements import arrange, choose
 from spatial_trainers.flow_captions import caption_pool
-from spatial_trainers.flow_scenes import flow_layout
+from spatial_trainers.flow_layout import flow_layout
 from spatial_trainers.pair_data import step_indices
 
 World = Literal["starter", "full"]

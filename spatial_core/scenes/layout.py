@@ -19,7 +19,7 @@ from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
 from spatial_core.scenes.scene import Camera, Color, Scene, SceneObject, Style
 from spatial_core.scenes.stage import Stage, base_scale, floor_of, make_item
 
-Room = Literal["tabletop", "room", "corner", "bare"]
+Room = Literal["tabletop", "room", "corner"]
 
 FURNITURE: tuple[str, ...] = tuple(n for n, k in OBJECT_KINDS.items() if k.category == "furniture")
 THINGS: tuple[str, ...] = tuple(n for n, k in OBJECT_KINDS.items() if k.category == "object")
@@ -32,7 +32,6 @@ CONTAINERS: tuple[str, ...] = tuple(n for n in THINGS if OBJECT_KINDS[n].can_con
 _WIDE: tuple[str, ...] = tuple(n for n in CONTAINERS if OBJECT_KINDS[n].inner_radius > 0.055)
 LEANERS: tuple[str, ...] = tuple(n for n in THINGS if OBJECT_KINDS[n].leans)
 ROOMS: tuple[Room, ...] = ("tabletop", "room", "corner")
-"""What is drawn from; "bare" has to be asked for."""
 
 _ROOM_WEIGHTS = (0.5, 0.3, 0.2)
 _PLAIN = 0.75
@@ -312,8 +311,7 @@ def sample_layout(
         num_named: How many things a prompt may name, furniture aside; 2 to 7, drawn where None. The scene
             has at most so many: what finds no free and visible place is left out.
         num_clutter: How many unnamed things are tried; 0 to 4, drawn where None.
-        room: "tabletop", "room" or "corner", drawn where None; or "bare", a floor and a wall always seen from
-            the same place, where things are large, the fewer the larger.
+        room: "tabletop", "room" or "corner"; drawn where None.
         emphasis: A relation that should occur often; nothing else changes.
 
     Raises:
@@ -327,7 +325,7 @@ def sample_layout(
     room = room or rng.choices(ROOMS, weights=_ROOM_WEIGHTS)[0]
     named = num_named if num_named is not None else rng.choice((2, 3, 4, 5, 5, 6, 6, 7))
     clutter = num_clutter if num_clutter is not None else rng.choice((0, 0, 1, 1, 2, 3, 4))
-    stage, size = _bare_room(rng, named) if room == "bare" else _build_room(rng, room)
+    stage, size = _build_room(rng, room)
     director = _Director(rng, stage, room, size)
     _fill(director, named, emphasis)
     for _ in range(clutter):
@@ -354,19 +352,6 @@ def _fill(director: _Director, named: int, emphasis: str | None) -> None:
         motif: Callable[[], None] = getattr(director, director.rng.choices(names, weights=weights)[0])
         motif()
     del stage.items[stage.num_furniture + named :]
-
-
-def _bare_room(rng: Random, named: int) -> tuple[Stage, float]:
-    """Return a floor and a wall seen from a place of its own, and the usual size of one of `named` things."""
-    width, pitch, fov, look_at, wall_y = 1.5, math.radians(24), 40.0, 0.38, 0.75
-    distance = width / 2 / math.tan(math.radians(fov) / 2)
-    camera = Camera(
-        position=(0.0, -distance * math.cos(pitch), look_at + distance * math.sin(pitch)),
-        target=(0.0, 0.0, look_at),
-        fov=fov,
-    )
-    stage = Stage(rng, camera=camera, wall_y=wall_y, side_wall_x=None, floor=floor_of((), wall_y, None))
-    return stage, width * {2: 0.4, 3: 0.33}.get(named, 0.27)
 
 
 def _build_room(rng: Random, room: Room) -> tuple[Stage, float]:

@@ -27,8 +27,9 @@ from spatial_trainers.flow_captions import (
     tokenize_captions,
 )
 from spatial_trainers.flow_latents import LatentCode, as_pixels, fit_basis, kind_codes
+from spatial_trainers.flow_layout import KINDS, flow_layout
 from spatial_trainers.flow_model import FlowModelSettings, new_scheduler
-from spatial_trainers.flow_scenes import KINDS, FlowScenes, SceneSettings, build_scenes, flow_layout
+from spatial_trainers.flow_scenes import FlowScenes, SceneSettings, build_scenes
 from spatial_trainers.flow_sheet import save_sheet
 from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
 from spatial_trainers.recipe import load_recipe
@@ -124,12 +125,21 @@ def test_left_of_is_what_the_boxes_say(scenes: FlowScenes) -> None:
     assert checked > 10
 
 
-def test_layouts_are_of_few_large_plain_things_always_seen_alike() -> None:
-    scenes = [flow_layout(seed) for seed in range(60)]
+def test_layouts_are_of_few_places_always_seen_alike() -> None:
+    scenes = [flow_layout(seed) for seed in range(200)]
     assert len({scene.camera for scene in scenes}) == len({scene.style for scene in scenes}) == 1
     things = [o for scene in scenes for o in scene.objects]
-    assert {o.kind for o in things} == set(KINDS) and {o.pattern for o in things} == {"plain"}
+    assert {o.kind for o in things} == set(KINDS)
     assert {len(scene.objects) for scene in scenes} == {2, 3, 4}
+    standing = {(round(o.position[0], 1), round(o.position[1], 1)) for o in things if o.support is None}
+    assert len(standing) < 40
+    assert {o.relation_to_support for o in things} == {"on", "inside"}
+    for scene in scenes:
+        assert (
+            len({o.kind for o in scene.objects})
+            == len({o.color for o in scene.objects})
+            == len(scene.objects)
+        )
 
 
 # ---- captions -----------------------------------------------------------------------------------------

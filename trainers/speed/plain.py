@@ -39,7 +39,9 @@ def torchvision_processor(processing: Mapping[str, Any]) -> Any:
 def _with_constants(kind: Any, processing: Mapping[str, Any]) -> Any:
     size = {"shortest_edge": processing["min_pixels"], "longest_edge": processing["max_pixels"]}
     names = ("image_mean", "image_std", "patch_size", "merge_size", "temporal_patch_size")
-    return kind(size=size, **{name: processing[name] for name in names})
+    # Version 4 of transformers takes the size by its limits alone.
+    limits = {name: processing[name] for name in ("min_pixels", "max_pixels")}
+    return kind(size=size, **limits, **{name: processing[name] for name in names})
 
 
 def hidden_states(backbone: Any, rows: Sequence[Sequence[int]], pixels: Tensor, grid: Tensor) -> Tensor:

@@ -1,0 +1,107 @@
+"""Where things stand in the starter flow model's scenes: a bare room, few places, always seen alike.
+
+What a small model cannot guess from a caption it draws badly: a layout that is free in everything comes out
+as patches that do not agree with each other. So two to four things of one size stand in one of a few
+arrangements, moved by a few centimetres. Which thing and colour fills a place is drawn independently of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from random import Random
+
+from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
+from spatial_core.scenes.scene import Camera, Scene, SceneObject, Style
+from spatial_core.scenes.stage import Stage, base_scale, floor_of, make_item
+
+KINDS: tuple[str, ...] = (
+    *("ball", "cube", "cylinder", "cone", "box", "book", "plate", "bowl"),
+    *("cup", "bottle", "apple", "hat", "clock", "star", "chair", "car"),
+)
+"""What the model learns to draw, 16 kinds: neither thin nor, at this size, mistaken for one another."""
+
+_WALL_Y, _JITTER = 0.75, 0.03
+_PITCH, _FOV, _LOOK_AT, _WIDTH = math.radians(24), 40.0, 0.38, 1.5
+_DISTANCE = _WIDTH / 2 / math.tan(math.radians(_FOV) / 2)
+_CAMERA = Camera(
+    position=(0.0, -_DISTANCE * math.cos(_PITCH), _LOOK_AT + _DISTANCE * math.sin(_PITCH)),
+    target=(0.0, 0.0, _LOOK_AT),
+    fov=_FOV,
+)
+_STYLE = Style(
+    wall=(0.82, 0.82, 0.84),
+    floor=(0.5, 0.47, 0.43),
+    furniture=(0.6, 0.55, 0.5),
+    light_direction=(-0.35, -0.55, 0.76),
+    light_color=(1.0, 1.0, 1.0),
+    ambient=0.45,
+)
+_SIZES = {2: 0.52, 3: 0.44, 4: 0.37}
+"""Metres, by how many things there are."""
+
+Place = tuple[float, float] | str
+"""x and y on the floor in metres, or "on" or "inside" the thing before."""
+
+_SIDES: tuple[Place, ...] = ((-0.4, 0.0), (0.4, 0.0))
+_ARRANGEMENTS: dict[int, tuple[tuple[Place, ...], ...]] = {
+    2: (
+        _SIDES,
+        _SIDES,
+        ((-0.18, -0.35), (0.22, 0.4)),
+        ((0.18, -0.35), (-0.22, 0.4)),
+        ((0.0, 0.0), "on"),
+        ((0.0, 0.0), "inside"),
+    ),
+    3: (
+        ((-0.5, 0.0), (0.0, 0.0), (0.5, 0.0)),
+        ((-0.42, 0.3), (0.42, 0.3), (0.0, -0.35)),
+        (*_SIDES, "on"),
+        (*reversed(_SIDES), "on"),
+        (*_SIDES, "inside"),
+        (*reversed(_SIDES), "inside"),
+    ),
+    4: (
+        ((-0.4, 0.35), (0.4, 0.35), (-0.36, -0.3), (0.36, -0.3)),
+        ((-0.5, 0.0), (0.0, 0.0), (0.5, 0.0), "on"),
+        ((0.5, 0.0), (0.0, 0.0), (-0.5, 0.0), "on"),
+        ((-0.5, 0.0), (0.5, 0.0), (0.0, 0.0), "on"),
+    ),
+}
+
+
+def flow_layout(seed: int) -> Scene:
+    """Return the scene of `seed`."""
+    rng = Random(f"flow|{seed}")
+    count = rng.choice((2, 2, 2, 3, 3, 4))
+    while True:
+        if (scene := _arranged(rng, rng.choice(_ARRANGEMENTS[count]), seed)) is not None:
+            return scene
+
+
+def _arranged(rng: Random, places: tuple[Place, ...], seed: int) -> Scene | None:
+    """Return things at all the places, or None where one does not fit."""
+    stage = Stage(rng, camera=_CAMERA, wall_y=_WALL_Y, side_wall_x=None, floor=floor_of((), _WALL_Y, None))
+    kinds, colors = rng.sample(KINDS, k=len(places)), rng.sample(tuple(COLORS), k=len(places))
+    for kind, color, place in zip(kinds, colors, places, strict=True):
+        last = len(stage.items) - 1
+        scale = base_scale(OBJECT_KINDS[kind], _SIZES[len(places)])
+        state = SceneObject(kind, color, (0.0, 0.0, 0.0), scale=scale)
+        if place == "on":
+            done = stage.put_on_top(state, last)
+        elif place == "inside":
+            done = stage.put_inside(state, last)
+        else:
+            x, y = (float(v) + rng.uniform(-_JITTER, _JITTER) for v in place)
+            item = make_item(replace(state, position=(x, y, 0.0)))
+            done = stage.add(item) if stage.fits(item) else None
+        if done is None:
+            return None
+    return Scene(
+        objects=tuple(item.state for item in stage.items),
+        camera=_CAMERA,
+        style=_STYLE,
+        seed=seed,
+        wall_y=_WALL_Y,
+        side_wall_x=None,
+    )
