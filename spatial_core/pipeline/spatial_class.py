@@ -192,7 +192,9 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
         load: Any = self.load_lora_weights
         # Of weights in memory, diffusers before 0.40 takes one layer's strength for all; a file says it.
         with TemporaryDirectory() as folder:
-            load(str(save_lora(replace(lora, layers=layers), folder)))
+            file = save_lora(replace(lora, layers=layers), folder)
+            # Without a name diffusers asks the hub, which releases before 0.40 refuse where they are offline.
+            load(str(file.parent), weight_name=file.name)
 
     def set_scorer(self, scorer: SpatialScorer | str | Path | None) -> None:
         """Exchange the scorer; it is put where the pipeline computes.
