@@ -15,6 +15,9 @@ from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
 from spatial_core.scenes.scene import Camera, Scene, SceneObject, Style
 from spatial_core.scenes.stage import Stage, base_scale, floor_of, make_item
 
+LAYOUT_VERSION = 4
+"""Changes when a seed gives another scene than before; shards of another version are left alone."""
+
 KINDS: tuple[str, ...] = (
     *("ball", "cube", "cylinder", "cone", "box", "book", "plate", "bowl"),
     *("cup", "bottle", "apple", "hat", "clock", "star", "chair", "car"),

@@ -26,11 +26,9 @@ from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.sampling import SAMPLER_VERSION, SceneBatch, judge_scenes
 from spatial_core.scenes.scene import Camera, Scene, SceneObject
-from spatial_trainers.flow_layout import flow_layout
+from spatial_trainers.flow_layout import LAYOUT_VERSION, flow_layout
 from spatial_trainers.scene_cache import CachedScenes, pack_scenes
 
-_LAYOUT = 4
-"""Number of this file's kind of scenes; shards of another number are left alone."""
 _BATCH = 64
 _RANGE = 10_000_000
 """Scene seeds of a split; splits never meet."""
@@ -145,7 +143,7 @@ def _packed_statements(closures: Sequence[Closure]) -> tuple[npt.NDArray[np.int8
 def _shard(settings: SceneSettings, split: str, number: int) -> Path:
     facts = {
         "seed": settings.seed,
-        "layout": _LAYOUT,
+        "layout": LAYOUT_VERSION,
         "size": settings.shard_size,
         "renderer": RENDERER_VERSION,
         "sampler": SAMPLER_VERSION,

@@ -70,7 +70,7 @@ def read_candidates(run: Run) -> Candidates:
     return Candidates(
         prompts=np.array(whole),
         scores=table(lambda j, k: score[j, k]),
-        correct=table(lambda j, k: verdict[j, k]["correct"]),
+        correct=table(lambda j, k: float(verdict[j, k]["correct"])),
         soft=table(lambda j, k: float(np.mean([r["score"] for r in verdict[j, k]["relations"]]))),
     )
 
@@ -161,7 +161,10 @@ def run_halving(run: Run, candidates: Candidates, halve: Halving, name: str) -> 
 
 
 def halving(candidates: Candidates, lines: Mapping[int, Mapping[str, Any]], *, steps: int) -> dict[str, Any]:
-    """Return the share of best-of-N's gain in soft truth that halving keeps, and what it costs."""
+    """Return what halving costs and the share of best-of-N's gain in soft truth that it keeps.
+
+    The share is None where best-of-N gains nothing for any prompt.
+    """
     rows = np.arange(len(candidates.prompts))
     winner = np.array([lines[int(j)]["winner"] for j in candidates.prompts])
     cost = np.array([lines[int(j)]["evaluations"] for j in candidates.prompts], dtype=np.float64)
@@ -170,10 +173,11 @@ def halving(candidates: Candidates, lines: Mapping[int, Mapping[str, Any]], *, s
     full = candidates.soft[rows, candidates.scores.argmax(1)] - mean
     kept = candidates.soft[rows, winner] - mean
     both = np.stack([kept, full], axis=1)
+    has_gain = bool(full.any())
     return {
         "n": count,
         "evaluations": float(cost.mean() / (count * steps)),
         "accuracy": float(candidates.correct[rows, winner].mean()),
-        "gain_kept": float(kept.mean() / full.mean()),
-        "gain_kept_interval": interval(both, lambda means: means[:, 0] / means[:, 1]),
+        "gain_kept": float(kept.mean() / full.mean()) if has_gain else None,
+        "gain_kept_interval": interval(both, lambda means: means[:, 0] / means[:, 1]) if has_gain else None,
     }

@@ -76,13 +76,16 @@ def run(args: argparse.Namespace) -> None:
     if not args.no_halving:
         from spatial_core.pipeline import SpatialDiffusionPipeline
         from spatial_core.pipeline.quiet import quiet_loading
+        from spatial_trainers.bench.scorers import best_device, load_scorer
 
         scorer = args.preview_scorer or facts["scorer"]
         stages = [tuple(map(float, pair.split(":"))) for pair in args.stages.split(",")]
         with quiet_loading():
-            pipeline: Any = SpatialDiffusionPipeline.from_pretrained(facts["model"], scorer=scorer)
+            pipeline: Any = SpatialDiffusionPipeline.from_pretrained(facts["model"], scorer=None)
+        pipeline.set_scorer(load_scorer(scorer, device=best_device(None)))
         if facts["lora"]:
             pipeline.load_lora(facts["lora"], strength=facts["lora_strength"])
+        pipeline.to(best_device(None))
         pipeline.set_progress_bar_config(disable=True)
 
         def halve(prompt: str, seed: int) -> tuple[int, float]:
@@ -105,9 +108,12 @@ def run(args: argparse.Namespace) -> None:
             "stages": args.stages,
         }
         half = result["halving"]
-        low, high = half["gain_kept_interval"]
+        kept = "best-of-N gained nothing"
+        if half["gain_kept"] is not None:
+            low, high = half["gain_kept_interval"]
+            kept = f"{half['gain_kept']:.3f} [{low:.3f}, {high:.3f}] of the gain kept"
         print(
             f"halving ({args.stages}, {scorer}): {half['evaluations']:.3f} of the evaluations, accuracy "
-            f"{half['accuracy']:.3f}, {half['gain_kept']:.3f} [{low:.3f}, {high:.3f}] of the gain"
+            f"{half['accuracy']:.3f}, {kept}"
         )
     write_text(folder / "search.json", json.dumps(result, indent=2) + "\n")

@@ -13,7 +13,7 @@ from tiny_flow import build_tiny_flow
 from spatial_core.localizer import SpatialLocalizer
 from spatial_core.localizer_network import LocalizerConfig
 from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
-from spatial_trainers.commands import bench_generation
+from spatial_trainers.commands import bench_generation, bench_search
 
 
 def parsed(*words: str) -> Namespace:
@@ -46,6 +46,34 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert report["metrics"]["prompts"] == 2 and report["metrics"]["judged_images"] == 2
     with pytest.raises(ValueError, match="belongs to a run with another call"):
         bench_generation.run(parsed(*arguments, "--guidance", "2.0"))
+
+
+def test_searches_on_the_candidates_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = build_tiny_flow(tmp_path / "flow")
+    torch.manual_seed(0)
+    config = LocalizerConfig(tuple(OBJECT_KINDS), tuple(COLORS), tuple(PATTERNS), widths=(8, 8, 8))
+    SpatialLocalizer(config).save_pretrained(tmp_path / "localizer")
+    judge = f"localizer:{tmp_path / 'localizer'}"
+    arguments = [
+        *("held-out", "--limit", "2", "--images", "2", "--model", str(model), "--name", "tiny"),
+        *("--scorer", judge, "--judge", judge, "--steps", "2", "--height", "128", "--width", "128"),
+        *("--max-sequence-length", "16", "--out", str(tmp_path / "run"), "--device", "cpu"),
+    ]
+    bench_generation.run(parsed(*arguments))
+    parser = ArgumentParser()
+    bench_search.add_arguments(parser)
+    bench_search.run(parser.parse_args([str(tmp_path / "run"), "--candidates", "2", "--stages", "0.5:0.5"]))
+    printed = capsys.readouterr().out
+    assert "2 prompts, 2 candidates each" in printed and "best of 2" in printed
+    found = json.loads((tmp_path / "run" / "search.json").read_text())
+    # Both go half the way, one to the end.
+    assert found["halving"]["evaluations"] == pytest.approx(3 / 4)
+    # An untrained judge finds nothing true: there is no gain, and no NaN in the file.
+    assert found["halving"]["gain_kept"] is None and "gained nothing" in printed
+    with pytest.raises(ValueError, match="it has none"):
+        bench_search.run(parser.parse_args([str(tmp_path / "run"), "--candidates", "3"]))
+    with pytest.raises(ValueError, match=r"has no run\.json"):
+        bench_search.run(parser.parse_args([str(tmp_path)]))
 
 
 def test_bad_arguments(tmp_path: Path) -> None:
