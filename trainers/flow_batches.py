@@ -17,12 +17,16 @@ from spatial_trainers.flow_scenes import FlowScenes
 
 @dataclass(frozen=True)
 class FlowBatch:
-    """One step's tensors; B scenes, L tokens, T mentions.
+    """One step's tensors; B scenes, L tokens, T mentions; cells are the latents' 16 x 16.
 
     Attributes:
         latents: float32 `[B, 16, 16, 16]`.
         t5: int64 `[B, L]`; clip: int64 `[B, L']`, cut after the last end token.
+        text_end: int64 `[B]`, the T5 end token's place.
+        thing_cells: bool `[B, 16, 16]`, True where a thing covers most of a cell.
         mention_at: int64 `[T, 2]`, row and token.
+        mention_cells: float32 `[T, 16, 16]`, 1 in the cells of the thing that is mentioned, divided among its
+            mentions.
         mention_box: float32 `[T, 4]`, centre and size in units of the picture.
         mention_kind, mention_color: int64 `[T]`; -1 for the colour of furniture, which no caption gives.
     """
@@ -30,7 +34,10 @@ class FlowBatch:
     latents: Tensor
     t5: Tensor
     clip: Tensor
+    text_end: Tensor
+    thing_cells: Tensor
     mention_at: Tensor
+    mention_cells: Tensor
     mention_box: Tensor
     mention_kind: Tensor
     mention_color: Tensor
@@ -63,7 +70,14 @@ class FlowBatches:
         self.pad_id, self.empty = pad_id, empty
 
     def make(
-        self, rng: np.random.Generator, size: int, *, longest: int, drop: float, padding: int
+        self,
+        rng: np.random.Generator,
+        size: int,
+        *,
+        longest: int,
+        drop: float,
+        padding: int,
+        wrong: bool = True,
     ) -> FlowBatch:
         """Return a batch of random captions with their pictures.
 
@@ -73,8 +87,9 @@ class FlowBatches:
             longest: Of so many T5 tokens at most, if there are such.
             drop: Share of captions left empty.
             padding: T5 tokens of padding after the longest caption.
+            wrong: Whether captions may state what is wrong on purpose.
         """
-        short = np.flatnonzero(self.tokens.lengths <= longest)
+        short = np.flatnonzero((self.tokens.lengths <= longest) & (self.tokens.true | wrong))
         caption = (
             short[rng.integers(len(short), size=size)]
             if len(short)
@@ -89,7 +104,9 @@ class FlowBatches:
         s, tokens = self.scenes, self.tokens
         index, mirror = caption // (2 * self.variants), caption // self.variants % 2 == 1
         latents = self.code.latents(s, index, mirror, self.components[torch.from_numpy(index)])
-        _, boxes = mirrored_labels(s, index, mirror)
+        patches, boxes = mirrored_labels(s, index, mirror)
+        rows = np.arange(len(index))[:, None, None]
+        shown = (patches >= 0) & s.is_thing[index][rows, np.maximum(patches, 0)]
         length = int(tokens.lengths[caption].max()) + padding
         ids = np.full((len(index), length), self.pad_id, dtype=np.int64)
         width = min(length, tokens.t5.shape[1])
@@ -107,11 +124,16 @@ class FlowBatches:
         row, slot = np.nonzero((at >= 0) & ~dropped[:, None])
         thing = tokens.mention_objects[caption][row, slot].astype(np.int64)
         box = boxes[row, thing]
+        same = (row[:, None] == row) & (thing[:, None] == thing)
+        cells = (patches[row] == thing[:, None, None]) / np.maximum(same.sum(1), 1)[:, None, None]
         return FlowBatch(
             latents=latents,
             t5=torch.from_numpy(ids),
             clip=clip,
+            text_end=torch.from_numpy(np.where(dropped, 0, tokens.lengths[caption].astype(np.int64) - 1)),
+            thing_cells=torch.from_numpy(shown),
             mention_at=torch.from_numpy(np.stack([row, at[row, slot].astype(np.int64)], axis=1)),
+            mention_cells=torch.from_numpy(cells.astype(np.float32)),
             mention_box=torch.from_numpy(
                 np.concatenate([(box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]], axis=1)
             ),
@@ -123,9 +145,17 @@ class FlowBatches:
 
 
 def training_batches(
-    batches: FlowBatches, *, seed: int, first: int, steps: int, size: int, text_size: int, text_steps: int
+    batches: FlowBatches,
+    *,
+    seed: int,
+    first: int,
+    steps: int,
+    size: int,
+    text_size: int,
+    text_steps: int,
+    wrong_from: int,
 ) -> Iterator[FlowBatch]:
-    """Return the batches of the steps from `first` on.
+    """Return the batches of the steps from `first` on; those before `wrong_from` have true captions alone.
 
     Three quarters of them hold short captions only, whatever is longer costs its length for the whole batch.
     FLUX's text is padded and not masked, and callers choose the length: so the padding varies, up to the 512
@@ -133,10 +163,11 @@ def training_batches(
     """
     for step in range(first, steps):
         rng = np.random.default_rng([seed, step])
-        longest = int(rng.choice((24, MAX_TOKENS), p=(0.75, 0.25)))
+        longest, wrong = int(rng.choice((24, MAX_TOKENS), p=(0.75, 0.25))), step >= wrong_from
         if step < text_steps:
-            yield batches.make(rng, text_size, longest=longest, drop=0.0, padding=int(rng.choice((0, 8))))
+            padding = int(rng.choice((0, 8)))
+            yield batches.make(rng, text_size, longest=longest, drop=0.0, padding=padding, wrong=wrong)
             continue
         padding = int(rng.choice((0, 8, 24, 40, 104, 448), p=(0.48, 0.3, 0.12, 0.06, 0.03, 0.01)))
         count = size if padding < 100 else max(1, size // 4)
-        yield batches.make(rng, count, longest=longest, drop=0.1, padding=padding)
+        yield batches.make(rng, count, longest=longest, drop=0.1, padding=padding, wrong=wrong)

@@ -67,10 +67,12 @@ class FlowCaption:
     Attributes:
         text: The prompt.
         mentions: (object index, end of the mention in characters), pronouns included.
+        true: False if it states a relation that is replaced by its opposite.
     """
 
     text: str
     mentions: tuple[tuple[int, int], ...]
+    true: bool = True
 
 
 def caption_pool(
@@ -126,7 +128,7 @@ def draw_caption(
     for entity, index in zip(caption.graph.entities, caption.objects, strict=True):
         if index not in (WALL, FLOOR):
             mentions += [(index, end) for _, end in (entity.span, *entity.mentions)]
-    return FlowCaption(text, tuple(mentions))
+    return FlowCaption(text, tuple(mentions), true=stated == ordered)
 
 
 def _things(scene: Scene) -> list[int]:
@@ -186,6 +188,7 @@ class CaptionTokens:
         clip_lengths: int16 `[C]`, start and end token included.
         mention_tokens: int16 `[C, MAX_MENTIONS]`, the last token of each mention, -1 for none.
         mention_objects: int16 `[C, MAX_MENTIONS]`, which object it is.
+        true: bool `[C]`, False where a relation is wrong on purpose.
     """
 
     t5: npt.NDArray[np.int16]
@@ -194,6 +197,7 @@ class CaptionTokens:
     clip_lengths: npt.NDArray[np.int16]
     mention_tokens: npt.NDArray[np.int16]
     mention_objects: npt.NDArray[np.int16]
+    true: npt.NDArray[np.bool_]
 
 
 def tokenize_captions(
@@ -217,4 +221,5 @@ def tokenize_captions(
     lengths = (ids != t5.pad_token_id).sum(1).astype(np.int16)
     low = np.array(pooled["input_ids"], dtype=np.int16)
     low_lengths = np.array(pooled["attention_mask"], dtype=np.int16).sum(1, dtype=np.int16)
-    return CaptionTokens(ids, lengths, low, low_lengths, tokens, objects)
+    true = np.array([caption.true for caption in found])
+    return CaptionTokens(ids, lengths, low, low_lengths, tokens, objects, true)

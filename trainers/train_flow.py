@@ -2,9 +2,9 @@
 
 Three phases. First the text encoder alone learns from captions where each named thing will be, on average,
 and what it is: that is what a layout must be computed from. Then text encoders and transformer learn
-rectified flow together; a head, dropped in the end, keeps asking the text for places. Last, the guidance
-input becomes real: for a part of each batch the target moves along the difference that a caption makes to
-the averaged weights' own prediction (model guidance, arXiv 2502.12154).
+rectified flow together, and on the side where the words' things are (`spatial_trainers.flow_teaching`).
+Last, the guidance input becomes real: for a part of each batch the target moves along the difference that a
+caption makes to the averaged weights' own prediction (model guidance, arXiv 2502.12154).
 
 Differs from public pretraining in that latents say what they show (`spatial_trainers.flow_latents`), which
 on a CPU teaches more for a step.
@@ -28,7 +28,6 @@ from tqdm import tqdm
 from transformers import CLIPTokenizer, T5Tokenizer
 
 from spatial_core.atomic_files import write_text
-from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_trainers.checkpoint import Resumable
 from spatial_trainers.cpu_precision import cpu_autocast
@@ -45,6 +44,14 @@ from spatial_trainers.flow_model import (
 )
 from spatial_trainers.flow_scenes import FlowScenes, SceneSettings, build_scenes
 from spatial_trainers.flow_sheet import save_sheet
+from spatial_trainers.flow_teaching import (
+    TAUGHT_BLOCKS,
+    MentionHead,
+    PlaceHead,
+    SeenAttention,
+    look_loss,
+    look_targets,
+)
 from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
 from spatial_trainers.muon import Muon
 from spatial_trainers.plain_attention import PlainAttention
@@ -64,6 +71,7 @@ class FlowTraining:
     Attributes:
         text_steps: Steps of the text encoder alone.
         steps: All steps. A run may be resumed with other numbers of steps, and another `cooldown`.
+        wrong_from: Step from which captions may be wrong on purpose; before, relations are learned soon.
         guide_from: Step from which the guidance input is trained.
         batch_size, text_batch_size: Scenes a step; captions a step of the first phase.
         lr: Peak rate of Muon (matrices) and AdamW (all else).
@@ -72,12 +80,14 @@ class FlowTraining:
         weight_decay: On matrices.
         uniform: Share of noise levels drawn evenly; the others are logit-normal, shifted as the schedule is.
         place_weight: Of the dense losses at the text.
+        look_weight, here_weight: Of teaching where to look from a place, and what place it is.
         ema: Decay of the averaged weights, which are what is saved.
         save_every, sheet_every: Steps between states; between sample sheets.
     """
 
     text_steps: int = 300
     steps: int = 2600
+    wrong_from: int = 1500
     guide_from: int = 2250
     batch_size: int = 48
     text_batch_size: int = 192
@@ -87,6 +97,8 @@ class FlowTraining:
     weight_decay: float = 0.02
     uniform: float = 0.25
     place_weight: float = 0.5
+    look_weight: float = 0.1
+    here_weight: float = 0.1
     ema: float = 0.995
     save_every: int = 100
     sheet_every: int = 300
@@ -110,23 +122,6 @@ class FlowRecipe:
     training: FlowTraining = field(default_factory=FlowTraining)
     seed: int = 0
     processes: int = 1
-
-
-class MentionHead(nn.Module):
-    """A readout used in training alone: what a mention is and where it will be, from its text token."""
-
-    def __init__(self, text_width: int, width: int):
-        super().__init__()
-        kinds, colors = len(OBJECT_KINDS), len(COLORS)
-        self.sizes = (4, kinds, colors)
-        self.layers = nn.Sequential(
-            nn.Linear(text_width, width), nn.GELU(), nn.Linear(width, sum(self.sizes))
-        )
-
-    def forward(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return box `[T, 4]`, logits of kind and of colour of text states `[T, D]`."""
-        box, kind, color = self.layers(states).split(self.sizes, dim=-1)
-        return box, kind, color
 
 
 def pack_latents(latents: Tensor) -> Tensor:
@@ -159,13 +154,20 @@ class FlowTrainer:
         torch.manual_seed(recipe.seed)
         self.clip, self.t5 = new_text_encoders(recipe.model, tokenizer, tokenizer_2)
         self.transformer: Any = new_transformer(recipe.model)
-        self.head = MentionHead(recipe.model.text_width, self.transformer.inner_dim)
+        self.heads = nn.ModuleDict(
+            {
+                "mention": MentionHead(recipe.model.text_width, self.transformer.inner_dim),
+                "place": PlaceHead(self.transformer.inner_dim),
+            }
+        )
         self.parts = nn.ModuleDict({"transformer": self.transformer, "clip": self.clip, "t5": self.t5})
         self._levels: dict[str, Tensor] = {}
         self.transformer.time_text_embed.register_forward_pre_hook(self._exact_time)
+        self._states: list[Tensor] = []
+        self.transformer.transformer_blocks[0].register_forward_hook(self._keep_states)
         self.ids = token_ids()
         matrices: list[nn.Parameter] = []
-        others = list(self.head.parameters())
+        others = list(self.heads.parameters())
         for name, parameter in self.parts.named_parameters():
             inside = any(key in name for key in ("transformer_blocks.", ".layers.", ".block."))
             plain = ".norm" not in name and "relative_attention_bias" not in name
@@ -176,7 +178,7 @@ class FlowTrainer:
             torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
         ]
         self.names = {p: f"parts.{n}" for n, p in self.parts.named_parameters()}
-        self.names |= {p: f"head.{n}" for n, p in self.head.named_parameters()}
+        self.names |= {p: f"heads.{n}" for n, p in self.heads.named_parameters()}
         self.average = {n: p.detach().clone() for n, p in self.parts.named_parameters()}
 
     def _exact_time(self, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
@@ -184,6 +186,9 @@ class FlowTrainer:
         if "sigmas" in self._levels:
             return self._levels["sigmas"] * 1000, self._levels["guidance"] * 1000, args[2]
         return None
+
+    def _keep_states(self, _module: nn.Module, _args: Any, output: tuple[Tensor, Tensor]) -> None:
+        self._states = [output[1]]
 
     def encode(self, t5: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Return the text `[B, L, D]` and its pooled form `[B, E]`, as the pipeline makes them."""
@@ -209,23 +214,13 @@ class FlowTrainer:
         del self._levels["sigmas"], self._levels["guidance"]
         return velocity.float()
 
-    def text_losses(self, batch: FlowBatch, text: Tensor) -> dict[str, Tensor]:
-        """Return how well the text's tokens tell what each mention is and where it will be."""
-        states = text[batch.mention_at[:, 0], batch.mention_at[:, 1]]
-        box, kind, color = self.head(states)
-        return {
-            "place": 8 * F.smooth_l1_loss(box, batch.mention_box, beta=0.1),
-            "kind": F.cross_entropy(kind, batch.mention_kind),
-            "color": F.cross_entropy(color, batch.mention_color, ignore_index=-1),
-        }
-
     def losses(self, batch: FlowBatch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of step number `step` and its parts."""
         s = self.settings
         generator = torch.Generator().manual_seed(self.recipe.seed * 10**8 + step)
         with cpu_autocast(), PlainAttention():
             text, pooled = self.encode(batch.t5, batch.clip)
-        parts = self.text_losses(batch, text)
+        parts = self.heads["mention"].losses(batch, text)  # pyright: ignore
         loss = parts["place"] + 0.25 * (parts["kind"] + parts["color"])
         if step >= s.text_steps:
             clean = pack_latents(batch.latents)
@@ -240,12 +235,17 @@ class FlowTrainer:
                 guided = max(1, count // _GUIDED)
                 guidance[guided:] = low
                 target[:guided] += self._push(batch, noisy, sigmas, guidance, guided)
-            with cpu_autocast(), PlainAttention():
+            with cpu_autocast(), SeenAttention() as seen:
                 velocity = self.predict(noisy, sigmas, guidance, text, pooled)
             # No weights for cells of things: the minimum would be no velocity of the data, but one that draws
             # things wherever they might be.
             parts["flow"] = F.mse_loss(velocity, target)
-            loss = s.place_weight * loss + parts["flow"]
+            wanted = look_targets(batch, text.shape[1], len(self.ids))
+            looks = [look_loss(*call, wanted) for call in seen.calls[:TAUGHT_BLOCKS]]
+            parts |= {f"look_{k}": value for k, value in enumerate(looks)}
+            parts["here"] = self.heads["place"].loss(self._states.pop(), self.ids)  # pyright: ignore
+            loss = s.place_weight * loss + parts["flow"] + s.look_weight * torch.stack(looks).sum()
+            loss = loss + s.here_weight * parts["here"]
         return loss, {name: float(value.detach()) for name, value in parts.items()}
 
     @torch.no_grad()
@@ -384,6 +384,7 @@ def run(recipe: FlowRecipe) -> dict[str, Any]:
         size=s.batch_size,
         text_size=s.text_batch_size,
         text_steps=s.text_steps,
+        wrong_from=s.wrong_from,
     )
     begin = time.monotonic()
     bar = tqdm(stream, initial=first, total=s.steps, desc="flow")

@@ -336,13 +336,28 @@ def test_padding_varies_and_batches_depend_on_the_step_alone(recipe: FlowRecipe,
     batches = FlowBatches(
         scenes, fit_basis(scenes.images), tokenize_captions(found, clip, t5), pad_id=0, empty=empty
     )
-    arguments = {"seed": 0, "steps": 40, "size": 8, "text_size": 8, "text_steps": 0}
+    arguments = {"seed": 0, "steps": 40, "size": 8, "text_size": 8, "text_steps": 0, "wrong_from": 20}
     drawn = list(training_batches(batches, first=0, **arguments))
     assert len({batch.t5.shape[1] for batch in drawn}) > 4
     later = next(iter(training_batches(batches, first=7, **arguments)))
     assert torch.equal(later.t5, drawn[7].t5) and torch.equal(later.latents, drawn[7].latents)
     for batch in drawn:
         assert float(batch.mention_box.min()) > -0.3 and float(batch.mention_box.max()) < 1.3
+
+
+def test_wrong_relations_come_when_the_right_ones_are_known(recipe: FlowRecipe, scenes: FlowScenes) -> None:
+    settings = replace(recipe.captions, wrong=0.5)
+    found = [c for group in captions(scenes, settings) for c in group]
+    assert 0.2 < np.mean([caption.true for caption in found]) < 0.8
+    clip, t5 = clip_tokenizer([c.text for c in found]), t5_tokenizer([c.text for c in found])
+    tokens = tokenize_captions(found, clip, t5)
+    empty = torch.tensor(clip("", padding="max_length", max_length=77)["input_ids"])
+    batches = FlowBatches(scenes, fit_basis(scenes.images), tokens, pad_id=0, empty=empty)
+    true = {tuple(ids) for ids in tokens.t5[tokens.true].tolist()}
+    rng = np.random.default_rng(0)
+    for wrong in (False, True):
+        batch = batches.make(rng, 200, longest=64, drop=0.0, padding=64, wrong=wrong)
+        assert all(tuple(row[:64]) in true for row in batch.t5.tolist()) is not wrong
 
 
 def test_guidance_is_learned_by_every_weight(recipe: FlowRecipe, scenes: FlowScenes) -> None:
