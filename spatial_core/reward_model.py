@@ -30,7 +30,7 @@ from spatial_core.images import vision_patches
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.lora import apply_adapter
 from spatial_core.packing import PackedRows, Row, pack
-from spatial_core.vision_language import encode_text, forward_packed, gather_readouts
+from spatial_core.vision_language import Encode, encode_text, forward_packed, gather_readouts
 
 JUDGE_FILE = "spatial_score.safetensors"
 FORMAT = "spatial_score/1"
@@ -232,11 +232,16 @@ class SpatialRewardModel(nn.Module):
             packed, pixel_values, grid_thw, None if image_of_row is None else tuple(image_of_row)
         )
 
-    def forward(self, inputs: RewardInputs) -> RewardOutput:
-        """Return the Gaussian of every image and of every clause."""
+    def forward(self, inputs: RewardInputs, *, encode: Encode | None = None) -> RewardOutput:
+        """Return the Gaussian of every image and of every clause; `encode` is `forward_packed`'s."""
         packed = inputs.packed
         hidden = forward_packed(
-            self.backbone, packed, inputs.pixel_values, inputs.grid_thw, image_of_row=inputs.image_of_row
+            self.backbone,
+            packed,
+            inputs.pixel_values,
+            inputs.grid_thw,
+            image_of_row=inputs.image_of_row,
+            encode=encode,
         )
         readouts = torch.cat([packed.branch_readouts, packed.final_readout[:, None]], dim=1).to(hidden.device)
         with torch.autocast(hidden.device.type, enabled=False):

@@ -7,7 +7,7 @@ run in one attention call instead of one call each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,10 @@ from torch.utils.checkpoint import checkpoint
 from spatial_core.packing import PackedRows
 
 SUPPORTED_MODEL_TYPES = ("qwen2_5_vl", "qwen3_vl")
+
+
+_COMPILED = "compiled_block"
+Encode = Callable[[Any, Tensor, Tensor], tuple[Tensor, list[Tensor]]]
 
 
 def encode_text(tokenizer: Any, text: str, *, special: bool) -> list[int]:
@@ -130,13 +134,30 @@ def _encode_qwen2_5(visual: Any, pixel_values: Tensor, grid_thw: Tensor) -> Tens
     angles = (positions[order][..., None] * frequencies).flatten(1).repeat(1, 2)[:, None]
     cos, sin = angles.cos(), angles.sin()
     hidden = visual.patch_embed(pixel_values)[order]
+    run = getattr(visual, _COMPILED, _vision_block)
     for index, block in enumerate(visual.blocks):
         blocks = whole if index in config.fullatt_block_indexes else windowed
         if getattr(block, "gradient_checkpointing", False) and block.training:
             hidden = checkpoint(_vision_block, block, hidden, cos, sin, blocks, use_reentrant=False)
         else:
-            hidden = _vision_block(block, hidden, cos, sin, blocks)
+            hidden = run(block, hidden, cos, sin, blocks)
     return visual.merger(hidden[order.argsort()])
+
+
+def compile_repeated_blocks(backbone: Any, **kwargs: Any) -> None:
+    """Compile the blocks of both towers, each kind once for all its blocks, as diffusers does by this name.
+
+    Args:
+        backbone: `Qwen2_5_VLModel` or `Qwen3VLModel`.
+        kwargs: Of `torch.compile`, such as `dynamic=True` for images of many sizes.
+    """
+    for layer in backbone.language_model.layers:
+        layer.compile(**kwargs)
+    if backbone.config.model_type == "qwen2_5_vl":
+        setattr(backbone.visual, _COMPILED, torch.compile(_vision_block, **kwargs))
+        return
+    for block in backbone.visual.blocks:
+        block.compile(**kwargs)
 
 
 def encode_images(backbone: Any, pixel_values: Tensor, grid_thw: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -215,6 +236,7 @@ def forward_packed(
     *,
     image_of_row: Sequence[int] | None = None,
     share_text: bool = True,
+    encode: Encode | None = None,
     **kwargs: Any,
 ) -> Tensor:
     """Return the language model's last hidden states `[B, L, D]`.
@@ -228,12 +250,14 @@ def forward_packed(
         image_of_row: Which image each row shows, where rows share images; each row its own if None.
         share_text: Whether text that all rows begin with (one prompt, many images) is computed once where no
             gradients are asked for; hooks inside the language model then see the rest alone.
+        encode: Does what `encode_images` does, for instance from a cache; that if None.
         kwargs: Handed to the language model.
     """
     if hasattr(backbone, "forward_packed"):
         return backbone.forward_packed(packed, pixel_values, grid_thw, image_of_row=image_of_row)
     device = backbone.device
-    image_tokens, deepstack = encode_images(backbone, pixel_values.to(device), grid_thw.to(device))
+    encode = encode or encode_images
+    image_tokens, deepstack = encode(backbone, pixel_values.to(device), grid_thw.to(device))
     if image_of_row is not None:
         merge = backbone.config.vision_config.spatial_merge_size
         chosen = _tokens_of(image_of_row, grid_thw, merge).to(device)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from spatial_core.micro_batches import in_micro_batches
 from spatial_core.pipeline.output import Candidate
 from spatial_core.pipeline.request import repeated, takes
 from spatial_core.pipeline.schedule import Part, watched
@@ -50,22 +50,7 @@ class Brush:
 
     def batches(self, candidates: Sequence[Candidate], run: Callable[[list[Candidate]], bool | None]) -> None:
         """Call `run` for micro-batches of `candidates` until none is left, or it returns True."""
-        start = 0
-        while start < len(candidates):
-            batch = list(candidates[start : start + self.micro_batch_size])
-            try:
-                if run(batch):
-                    return
-            except torch.OutOfMemoryError:
-                if len(batch) == 1:
-                    raise
-                self.micro_batch_size = (len(batch) + 1) // 2
-                # Collected after the handler: the traceback holds the tensors.
-                batch = []
-            if not batch:
-                gc.collect()
-                torch.cuda.empty_cache()
-            start += len(batch)
+        self.micro_batch_size = in_micro_batches(candidates, self.micro_batch_size, run)
 
     def draw(self, batch: Sequence[Candidate], part: Part = Part()) -> None:  # noqa: B008  (frozen)
         """Run `part` of the schedule for one micro-batch; its candidates get their picture and latents."""

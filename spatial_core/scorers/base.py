@@ -146,17 +146,20 @@ class SpatialScorer(torch.nn.Module):
         Args:
             images: One image or B images in any form that `spatial_core.images.to_tensors` takes: PIL, path,
                 array or tensor BHWC or BCHW, float in [0, 1] or uint8, grey or with alpha, mixed sizes.
-            prompts: One prompt for all images, or B prompts.
+            prompts: One prompt for all images, B prompts, or any number of them for a single image.
             explain: Whether to report on every relation.
 
         Returns:
-            Scores for B images; shape (0,) for an empty batch. For a prompt without spatial content
-            `satisfied` is NaN, its relations are empty and its note says so.
+            Scores for B images, or for each prompt of a single one; shape (0,) for an empty batch. For a
+            prompt without spatial content `satisfied` is NaN, its relations are empty and its note says so.
 
         Raises:
             ValueError: If the number of prompts is neither one nor B, or an image cannot be used.
         """
         tensors = [image.to(self.device, torch.float32) for image in to_tensors(images)]
+        if len(tensors) == 1 and not isinstance(prompts, (str, SceneGraph)):
+            # The same object, so that scorers see that it is one image.
+            tensors *= max(1, len(prompts))
         graphs = self._graphs(prompts, len(tensors))
         if self.needs_relations:
             rows = [row for row, graph in enumerate(graphs) if graph.relations]

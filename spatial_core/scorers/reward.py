@@ -15,12 +15,14 @@ from torch import Tensor
 
 from spatial_core.atomic_files import write_text
 from spatial_core.backbones import default_dtype
+from spatial_core.feature_cache import CACHE_BYTES, FeatureCache
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.preference_loss import calibrated_std
 from spatial_core.reward_model import JUDGE_FILE, RewardOutput, SpatialRewardModel, SpatialScoreConfig
 from spatial_core.scorers.base import RelationReport, SpatialScorer, SpatialScores, share_satisfied
-from spatial_core.scorers.batching import batches_of_like
+from spatial_core.scorers.batching import batch_that_fits, distinct, in_batches_of_like
 from spatial_core.scorers.verdicts import AMBIGUOUS, report_from_logit
+from spatial_core.vision_language import compile_repeated_blocks
 
 CARD_FILE = "README.md"
 
@@ -35,7 +37,8 @@ class RewardScorer(SpatialScorer):
 
     Attributes:
         model: The network.
-        batch_size: Images in one forward.
+        batch_size: Images in one forward; None for as many as free memory allows. Halved when it runs out.
+        features: What the vision tower said of the images seen last.
     """
 
     needs_relations = False
@@ -44,24 +47,28 @@ class RewardScorer(SpatialScorer):
         self,
         model: SpatialRewardModel,
         *,
-        batch_size: int = 16,
+        batch_size: int | None = None,
+        cache_bytes: int = CACHE_BYTES,
         parser: Callable[[str], SceneGraph] | None = None,
     ) -> None:
         """Wrap a reward model.
 
         Args:
             model: Trained; used in evaluation mode.
-            batch_size: Images in one forward; more need more memory. The scores do not depend on it.
+            batch_size: Images in one forward; as many as free memory allows if None. The scores do not depend
+                on it.
+            cache_bytes: Of image features to keep, for images that meet another prompt later.
             parser: Reads a prompt into its graph; ours if None.
 
         Raises:
             ValueError: If `batch_size` < 1.
         """
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
         super().__init__(parser=parser)
         self.model = model.eval()
         self.batch_size = batch_size
+        self.features = FeatureCache(cache_bytes)
 
     @property
     def config(self) -> SpatialScoreConfig:
@@ -72,9 +79,11 @@ class RewardScorer(SpatialScorer):
         mean = torch.empty(len(images), device=self.device)
         log_std = torch.empty(len(images), device=self.device)
         reports: list[list[RelationReport]] = [[] for _ in images]
-        for chosen in batches_of_like(images, graphs, self.batch_size):
-            inputs = self.model.prepare([images[i] for i in chosen], [graphs[i] for i in chosen])
-            output: RewardOutput = self.model(inputs)
+
+        def one_batch(chosen: list[int]) -> None:
+            shown, which = distinct([images[i] for i in chosen])
+            inputs = self.model.prepare(shown, [graphs[i] for i in chosen], image_of_row=which)
+            output: RewardOutput = self.model(inputs, encode=self.features.encode)
             rows = torch.tensor(chosen, device=self.device)
             mean[rows], log_std[rows] = output.mean.float(), output.log_std.float()
             logits = self._clause_logits(output)
@@ -83,9 +92,22 @@ class RewardScorer(SpatialScorer):
                     report_from_logit(graphs[i], relation, logit)
                     for relation, logit in zip(graphs[i].relations, logits[row], strict=False)
                 ]
+
+        size = self.batch_size or batch_that_fits(
+            self.model.backbone.config, images, graphs, max_pixels=self.config.max_pixels
+        )
+        if (fitted := in_batches_of_like(images, graphs, size, one_batch)) < size:
+            self.batch_size = fitted
         satisfied = torch.tensor([share_satisfied(r) for r in reports], device=self.device)
         std = calibrated_std(log_std, temperature=self.config.temperature)
         return SpatialScores(mean, std, satisfied, reports if explain else None)
+
+    def compile_repeated_blocks(self, **kwargs: object) -> None:
+        """Compile the backbone's blocks (`spatial_core.vision_language.compile_repeated_blocks`).
+
+        The first forward of each shape then takes minutes, the later ones are faster on a GPU.
+        """
+        compile_repeated_blocks(self.model.backbone, **kwargs)
 
     def _clause_logits(self, output: RewardOutput) -> list[list[float]]:
         """Return the calibrated log-odds of each clause, padding included."""
@@ -102,7 +124,7 @@ class RewardScorer(SpatialScorer):
         revision: str | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
-        batch_size: int = 16,
+        batch_size: int | None = None,
         parser: Callable[[str], SceneGraph] | None = None,
     ) -> RewardScorer:
         """Load a trained SpatialScore.
@@ -113,7 +135,7 @@ class RewardScorer(SpatialScorer):
             revision: Hub revision of the judge file.
             device: Where to put the model; the CPU if None.
             dtype: Of the backbone's weights; float32 on the CPU and bfloat16 elsewhere if None.
-            batch_size: Images in one forward.
+            batch_size: Images in one forward; as many as free memory allows if None.
             parser: Reads a prompt into its graph; ours if None.
 
         Raises:

@@ -23,14 +23,20 @@ from torch import Tensor
 
 from spatial_core.atomic_files import atomic_folder, write_text
 from spatial_core.backbones import BackboneParts, default_dtype, find_file, load_backbone
+from spatial_core.feature_cache import CACHE_BYTES, FeatureCache
 from spatial_core.images import vision_patches
 from spatial_core.language.questions import Question, relation_questions
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.packing import Row, pack
 from spatial_core.scorers.base import RelationReport, SpatialScorer, SpatialScores, share_satisfied
-from spatial_core.scorers.batching import batches_of_like
+from spatial_core.scorers.batching import batch_that_fits, distinct, in_batches_of_like
 from spatial_core.scorers.verdicts import report_from_logit
-from spatial_core.vision_language import encode_text, forward_packed, gather_readouts
+from spatial_core.vision_language import (
+    compile_repeated_blocks,
+    encode_text,
+    forward_packed,
+    gather_readouts,
+)
 
 CONFIG_FILE = "spatial_vqa.json"
 _QUESTION_MARK = "QUESTION-GOES-HERE"
@@ -123,8 +129,9 @@ class VQAScorer(SpatialScorer):
 
     Attributes:
         config: How the checkpoint is asked.
-        batch_size: Images in one forward.
+        batch_size: Images in one forward; None for as many as free memory allows. Halved when it runs out.
         source: Folder or hub id of the checkpoint.
+        features: What the vision tower said of the images seen last.
     """
 
     def __init__(
@@ -132,7 +139,8 @@ class VQAScorer(SpatialScorer):
         parts: BackboneParts,
         *,
         config: VQAConfig | None = None,
-        batch_size: int = 8,
+        batch_size: int | None = None,
+        cache_bytes: int = CACHE_BYTES,
         source: str = "",
         parser: Callable[[str], SceneGraph] | None = None,
     ) -> None:
@@ -141,14 +149,16 @@ class VQAScorer(SpatialScorer):
         Args:
             parts: From `load_backbone(..., vocabulary=True)`.
             config: How to ask; the defaults suit public instruction-tuned checkpoints.
-            batch_size: Images in one forward; more need more memory. The scores do not depend on it.
+            batch_size: Images in one forward; as many as free memory allows if None. The scores do not depend
+                on it.
+            cache_bytes: Of image features to keep, for images that meet another prompt later.
             source: Where the checkpoint came from.
             parser: Reads a prompt into its graph; ours if None.
 
         Raises:
             ValueError: If `batch_size` < 1, or the checkpoint has no chat template or no word for yes or no.
         """
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
         super().__init__(parser=parser)
         self.model = parts.model.eval()
@@ -156,6 +166,7 @@ class VQAScorer(SpatialScorer):
         self.processing = parts.processing
         self.config = config or VQAConfig()
         self.batch_size = batch_size
+        self.features = FeatureCache(cache_bytes)
         self.source = source
         self._chat = ChatFormat.of(self.tokenizer, self.model.config.image_token_id)
         self._yes, self._no = self._answer_tokens()
@@ -185,11 +196,12 @@ class VQAScorer(SpatialScorer):
             images: B >= 1 tensors [3, H, W] in [0, 1] on the scorer's device.
             questions: For each image, its questions.
         """
-        values, grid = self._patches(images)
+        shown, which = distinct(list(images))
+        values, grid = self._patches(shown)
         merge: int = self.processing["merge_size"]
+        sizes = [(height // merge, width // merge) for _, height, width in grid.tolist()]
         rows = [
-            self._row(asked, (height // merge, width // merge))
-            for asked, (_, height, width) in zip(questions, grid.tolist(), strict=True)
+            self._row(asked, sizes[i]) for asked, i in zip(questions, which or range(len(shown)), strict=True)
         ]
         pad = self.tokenizer.pad_token_id
         packed = pack(
@@ -198,7 +210,9 @@ class VQAScorer(SpatialScorer):
             pad_token=self._chat.after_question[-1] if pad is None else pad,
             share_beginnings=True,
         )
-        hidden = forward_packed(self.model.model, packed, values, grid)
+        hidden = forward_packed(
+            self.model.model, packed, values, grid, image_of_row=which, encode=self.features.encode
+        )
         readouts = gather_readouts(hidden, packed.branch_readouts.to(hidden.device))
         # Only these rows of the vocabulary matrix are used, in float32: the difference of two large logits.
         words = self.model.lm_head.weight[[*self._yes, *self._no]].float()
@@ -240,7 +254,8 @@ class VQAScorer(SpatialScorer):
         mean = torch.empty(len(images), device=self.device)
         std = torch.empty(len(images), device=self.device)
         reports: list[list[RelationReport]] = [[] for _ in images]
-        for chosen in batches_of_like(images, graphs, self.batch_size):
+
+        def one_batch(chosen: list[int]) -> None:
             asked = [self._questions(graphs[i]) for i in chosen]
             texts = [[q.text for group in groups for q in group] for groups in asked]
             answers = self.answers([images[i] for i in chosen], texts)
@@ -254,8 +269,21 @@ class VQAScorer(SpatialScorer):
                     spreads.append(spread)
                     reports[i].append(report_from_logit(graphs[i], relation, logit))
                 mean[i], std[i] = _mean_log_probability(logits, spreads)
+
+        size = self.batch_size or batch_that_fits(
+            self.model.config, images, graphs, max_pixels=self.config.max_pixels
+        )
+        if (fitted := in_batches_of_like(images, graphs, size, one_batch)) < size:
+            self.batch_size = fitted
         satisfied = torch.tensor([share_satisfied(r) for r in reports], device=self.device)
         return SpatialScores(mean, std, satisfied, reports if explain else None)
+
+    def compile_repeated_blocks(self, **kwargs: object) -> None:
+        """Compile the backbone's blocks (`spatial_core.vision_language.compile_repeated_blocks`).
+
+        The first forward of each shape then takes minutes, the later ones are faster on a GPU.
+        """
+        compile_repeated_blocks(self.model.model, **kwargs)
 
     def _questions(self, graph: SceneGraph) -> list[list[Question]]:
         if len(graph.relations) > self.config.max_relations:
@@ -286,7 +314,7 @@ class VQAScorer(SpatialScorer):
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         config: VQAConfig | None = None,
-        batch_size: int = 8,
+        batch_size: int | None = None,
         parser: Callable[[str], SceneGraph] | None = None,
     ) -> VQAScorer:
         """Load a Qwen2.5-VL or Qwen3-VL checkpoint to ask.
@@ -297,7 +325,7 @@ class VQAScorer(SpatialScorer):
             device: Where to put the model; the CPU if None.
             dtype: Of the weights; float32 on the CPU and bfloat16 elsewhere if None.
             config: How to ask; `spatial_vqa.json` beside the weights, or the defaults, if None.
-            batch_size: Images in one forward.
+            batch_size: Images in one forward; as many as free memory allows if None.
             parser: Reads a prompt into its graph; ours if None.
 
         Raises:

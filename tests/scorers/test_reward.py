@@ -17,6 +17,7 @@ from tiny_models import statements
 from torch import Tensor, nn
 
 import spatial_core.starter as starter
+from spatial_core.feature_cache import FeatureCache
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.reward_model import JUDGE_FILE, SpatialRewardModel, SpatialScoreConfig
 from spatial_core.scorers.base import NO_RELATIONS_NOTE, SpatialScorer
@@ -47,6 +48,48 @@ def pictures(*sizes: tuple[int, int], seed: int = 4) -> list[Tensor]:
 
 
 SIZES = [(128, 128), (64, 200), (150, 70), (128, 128), (60, 60), (128, 128), (200, 64)]
+
+
+def test_one_image_may_meet_many_prompts(scorer: RewardScorer) -> None:
+    (image,) = pictures((90, 120), seed=9)
+    graphs = [statements(BALL), statements(CUP, PLACE), SceneGraph("a quiet street"), statements(PLACE)]
+    fresh = RewardScorer(scorer.model, batch_size=4)
+    scores = fresh.score(image, graphs, explain=True)
+    for row, graph in enumerate(graphs):
+        alone = RewardScorer(scorer.model, cache_bytes=0).score(image, graph)
+        assert scores.mean[row].item() == pytest.approx(alone.mean[0].item(), abs=1e-4)
+    assert [len(reports) for reports in scores.relations or []] == [1, 2, 0, 1]
+    assert (fresh.features.misses, fresh.features.hits) == (1, 0)
+    # The image is known by its content when it comes again.
+    fresh.score(image.clone(), statements(BALL, CUP))
+    assert (fresh.features.misses, fresh.features.hits) == (1, 1)
+
+
+def test_a_batch_too_large_is_halved(scorer: RewardScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, graph = pictures(*SIZES), statements(BALL, CUP)
+    small = RewardScorer(scorer.model, batch_size=8)
+    prepare = scorer.model.prepare
+
+    def short_of_memory(images: list[Tensor], *args: Any, **kwargs: Any) -> Any:
+        if len(images) > 3:
+            raise torch.OutOfMemoryError("too many")
+        return prepare(images, *args, **kwargs)
+
+    monkeypatch.setattr(scorer.model, "prepare", short_of_memory)
+    scores = small.score(images, graph)
+    assert small.batch_size == 2
+    assert torch.allclose(scores.mean, scorer.score(images, graph).mean, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+def test_compiled_blocks_give_the_same_scores(tiny_folders: dict[str, Path], family: str) -> None:
+    compiled = make(tiny_folders[family])
+    images, graph = pictures((64, 64), (64, 96)), statements(BALL, CUP)
+    plain = compiled.score(images, graph).mean
+    # Without a C++ compiler; the graphs are the same.
+    compiled.compile_repeated_blocks(backend="eager", dynamic=True)
+    compiled.features = FeatureCache(0)
+    assert torch.allclose(compiled.score(images, graph).mean, plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
@@ -165,7 +208,7 @@ def test_bad_input(scorer: RewardScorer) -> None:
     with pytest.raises(ValueError, match="512 tokens"):
         scorer.score(pictures((64, 64)), SceneGraph("ball " * 10000))
     with pytest.raises(ValueError, match="one prompt or one per image"):
-        scorer.score(pictures((64, 64)), [SceneGraph("a")] * 2)
+        scorer.score(pictures((64, 64), (64, 64), (64, 64)), [SceneGraph("a")] * 2)
     with pytest.raises(ValueError, match="NaN"):
         scorer.score(torch.full((3, 64, 64), math.nan), statements(BALL))
     with pytest.raises(ValueError, match="batch_size"):

@@ -107,7 +107,7 @@ def measure_vqa_explanation(
     levels = picture(side, 0)
     device = parts.model.device
     pil, image = Image.fromarray(levels.numpy()), (levels.permute(2, 0, 1).float() / 255).to(device)
-    scorer = VQAScorer(parts, config=VQAConfig(max_pixels=MAX_PIXELS))
+    scorer = VQAScorer(parts, config=VQAConfig(max_pixels=MAX_PIXELS), cache_bytes=0)
     graph = parse_prompt(" ".join(STATEMENTS[:relations]))
     asked = [[q.text for q in relation_questions(graph, r, viewer=True)] for r in graph.relations]
     every = [question for group in asked for question in group]

@@ -81,7 +81,7 @@ def _generators_on_a_gpu(model: SpatialRewardModel) -> Iterator[Row]:
     flow = random_flow_pipeline("flux.1-dev", device=model.device, dtype=torch.bfloat16)
     yield measure_best_of_n(
         flow,
-        RewardScorer(model),
+        RewardScorer(model, cache_bytes=0),
         title="FLUX.1-dev shape",
         side=1024,
         steps=28,
