@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from spatial_core.micro_batches import in_micro_batches
 from spatial_core.pipeline.components import offload_component
 from spatial_core.pipeline.draft import check_draftable
 from spatial_core.pipeline.draw import Brush
@@ -31,6 +32,10 @@ from spatial_core.pipeline.request import (
 from spatial_core.pipeline.schedule import check_sliceable
 from spatial_core.pipeline.search import Search
 from spatial_core.pipeline.stopping import std_weight
+
+
+class _JudgeFailedError(Exception):
+    """What the scorer did, before it is told with the pictures."""
 
 
 class Run:
@@ -107,33 +112,47 @@ class Run:
             brush,
             settings,
             self._score,
+            apart=self._scores_apart(),
             num_kept=self.kept,
             interrupted=self._interrupted,
             progress=self.outer_bar.update,
         )
-        drawn = search.run(candidates)
+        try:
+            drawn = search.run(candidates)
+        except _JudgeFailedError as failed:
+            # Told only now: more may have been drawn while the judge was failing.
+            raise self._failure(str(failed)) from failed.__cause__
         return search.best(drawn, self.kept), len(drawn), brush.evaluations
 
-    def _score(self, batch: Sequence[Candidate]) -> None:
+    def _scores_apart(self) -> bool:
         scorer = self.pipeline.scorer
-        if scorer is None:
-            return
+        # One with a hook comes to the device that draws when it is called.
+        if scorer is None or hasattr(scorer, "_hf_hook"):
+            return False
+        return scorer.device != self.pipeline._execution_device
+
+    def _score(self, batch: Sequence[Candidate]) -> None:
+        if self.pipeline.scorer is not None:
+            in_micro_batches(batch, len(batch), self._score_together)
+
+    def _score_together(self, batch: Sequence[Candidate]) -> None:
+        scorer = self.pipeline.scorer
         prompt = self.prompts[batch[0].prompt_index]
         try:
             scores = scorer([candidate.image for candidate in batch], prompt, explain=self.settings.explain)
         except torch.OutOfMemoryError as error:
             if len(batch) > 1:
                 raise
-            raise self._failure(f"The scorer ran out of memory ({error}).") from error
+            raise _JudgeFailedError(f"The scorer ran out of memory ({error}).") from error
         except Exception as error:
-            raise self._failure(f"The scorer failed ({type(error).__name__}: {error}).") from error
+            raise _JudgeFailedError(f"The scorer failed ({type(error).__name__}: {error}).") from error
         finally:
             offload_component(self.pipeline, scorer)
         mean, std, satisfied = scores.mean.tolist(), scores.std.tolist(), scores.satisfied.tolist()
         unknown = [candidate.seed for candidate, value in zip(batch, mean, strict=True) if math.isnan(value)]
         if unknown:
             notes = " ".join(dict.fromkeys(note for note in scores.notes if note))
-            raise self._failure(f"The scorer returned NaN for the seeds {unknown}. {notes}".strip())
+            raise _JudgeFailedError(f"The scorer returned NaN for the seeds {unknown}. {notes}".strip())
         for row, candidate in enumerate(batch):
             candidate.mean, candidate.std, candidate.satisfied = mean[row], std[row], satisfied[row]
             candidate.relations = scores.relations[row] if scores.relations is not None else []

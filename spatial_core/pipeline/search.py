@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from spatial_core.pipeline.draft import drafts
 from spatial_core.pipeline.draw import Brush
 from spatial_core.pipeline.output import Candidate
+from spatial_core.pipeline.overlap import Score, overlapped
 from spatial_core.pipeline.request import Settings
 from spatial_core.pipeline.schedule import Part
 from spatial_core.pipeline.stopping import chance_next_is_better, std_weight
-
-Score = Callable[[Sequence[Candidate]], None]
-"""Scores candidates in place."""
 
 Progress = Callable[[int], None]
 """Is told how many candidates are done."""
@@ -28,6 +26,7 @@ class Search:
         settings: Settings,
         score: Score,
         *,
+        apart: bool,
         num_kept: int,
         interrupted: Callable[[], bool],
         progress: Progress,
@@ -38,11 +37,12 @@ class Search:
             brush: Draws.
             settings: How to search.
             score: Judges.
+            apart: Whether it does so on another device than the one that draws, and so at the same time.
             num_kept: K, the images asked for.
             interrupted: Whether the caller wants to stop.
             progress: Is told what is done.
         """
-        self.brush, self.settings, self.score = brush, settings, score
+        self.brush, self.settings, self.score, self.apart = brush, settings, score, apart
         self.num_kept, self.interrupted, self.progress = num_kept, interrupted, progress
         self._weight = std_weight(settings.selection)
 
@@ -70,6 +70,14 @@ class Search:
         return candidate.mean - self._weight * candidate.std if self._weight else candidate.mean
 
     def _best_of_n(self, candidates: Sequence[Candidate]) -> None:
+        # Whether to stop early is only known from the scores.
+        if self.apart and not self.settings.stops_early:
+            with overlapped(self.score) as score:
+                self._draw_and_score(candidates, score)
+        else:
+            self._draw_and_score(candidates, self.score)
+
+    def _draw_and_score(self, candidates: Sequence[Candidate], score: Score) -> None:
         done: list[Candidate] = []
 
         def one_batch(batch: list[Candidate]) -> bool:
@@ -77,7 +85,7 @@ class Search:
             if self.interrupted():
                 self._keep_complete(batch, done)
                 return True
-            self.score(batch)
+            score(batch)
             done.extend(batch)
             self.progress(len(batch))
             return self._enough(done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from PIL import Image
 from tiny_pipelines import FAMILIES, PROMPT, LeftBrightnessScorer
 
 from spatial_core import SpatialDiffusionPipeline
-from spatial_core.pipeline import SpatialPipelineOutput
+from spatial_core.pipeline import ScoringError, SpatialPipelineOutput
+from spatial_core.pipeline.draw import Brush
+from spatial_core.pipeline.run import Run
 from spatial_core.pipeline.stopping import chance_next_is_better, std_weight
 
 ARGUMENTS: dict[str, Any] = {**FAMILIES["flux"].inputs, "num_inference_steps": 2}
@@ -229,6 +232,52 @@ def test_memory_running_out_halves_the_batch(pipeline: Any, monkeypatch: pytest.
     assert sizes == [6, 3, 2, 2, 2, 2, 2, 2]
     assert output.seeds == expected.seeds
     assert (output.images - expected.images).abs().max() <= 1e-5
+
+
+class Patient(LeftBrightnessScorer):
+    """Begins its first answer when the second batch is being drawn."""
+
+    def __init__(self, drawing: list[threading.Event]) -> None:
+        super().__init__()
+        self.drawing, self.calls = drawing, 0
+
+    def _score(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls += 1
+        if self.calls == 1:
+            assert self.drawing[1].wait(timeout=120)
+        if self.calls == 3:
+            raise RuntimeError("the judge has left")
+        return super()._score(*args, **kwargs)
+
+
+def test_a_judge_elsewhere_scores_while_the_next_are_drawn(
+    base: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing = [threading.Event() for _ in range(3)]
+    patient = Patient(drawing)
+    made = SpatialDiffusionPipeline.from_pipe(base, scorer=patient)
+    monkeypatch.setattr(Run, "_scores_apart", lambda _: True)
+    draw = Brush.draw
+
+    def noted(self: Brush, batch: Any, *args: Any) -> None:
+        next(event for event in drawing if not event.is_set()).set()
+        draw(self, batch, *args)
+
+    monkeypatch.setattr(Brush, "draw", noted)
+    given = {"num_candidates": 4, "micro_batch_size": 2, "output_type": "pt", **ARGUMENTS}
+    output = made(PROMPT, generator=seeded(), **given)
+    made.set_scorer(LeftBrightnessScorer())
+    monkeypatch.undo()
+    expected = made(PROMPT, generator=seeded(), **given)
+    assert output.seeds == expected.seeds and output.all_scores == expected.all_scores
+    assert torch.equal(output.images, expected.images)
+
+    # Its failure keeps what was made, the batch that was drawn meanwhile too.
+    monkeypatch.setattr(Run, "_scores_apart", lambda _: True)
+    made.set_scorer(patient)
+    with pytest.raises(ScoringError, match="the judge has left") as caught:
+        made(PROMPT, generator=seeded(), **given)
+    assert len(caught.value.images) == 4
 
 
 def test_interrupting_keeps_what_is_complete(pipeline: Any) -> None:
