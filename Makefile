@@ -43,7 +43,10 @@ demo: $(VENV)/.demo
 	@mkdir -p $(DEMO_OUTPUT)
 	$(BIN)/spatial rank $(DEMO)/images --prompt "$$(cat $(DEMO)/prompt.txt)" \
 		--sheet $(DEMO_OUTPUT)/sheet.png --json $(DEMO_OUTPUT)/ranking.json
-	@echo "The contact sheet is $(DEMO_OUTPUT)/sheet.png, the numbers are $(DEMO_OUTPUT)/ranking.json."
+	$(BIN)/spatial generate "$$(cat $(DEMO)/generate.txt)" --model starter --candidates 8 --out $(DEMO_OUTPUT)/winner.png \
+		--sheet $(DEMO_OUTPUT)/candidates.png --json $(DEMO_OUTPUT)/candidates.json
+	@echo "Look at $(DEMO_OUTPUT)/sheet.png (pictures ranked), $(DEMO_OUTPUT)/candidates.png (eight drawn, best first) and"
+	@echo "$(DEMO_OUTPUT)/winner.png; the numbers are in the JSON files beside them."
 
 test: $(VENV)/.dev
 	$(ONE_THREAD) $(BIN)/pytest --durations=15 $(PYTEST_ARGS)

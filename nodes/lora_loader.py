@@ -19,6 +19,7 @@ from .sockets import CATEGORY
 if TYPE_CHECKING:
     from spatial_core.lora import Lora, LoraLayer
 
+STARTER_LORA = "starter RL (bundled)"
 LEAST_SHARE = 0.75
 """Models of one family lack a few layers of each other; with less than this in common it is another model."""
 
@@ -41,10 +42,11 @@ class SpatialLoraLoader(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model that the LoRA was trained for."),
                 io.Combo.Input(
                     "lora",
-                    options=folder_paths.get_filename_list("loras"),
-                    tooltip="A file in models/loras. For a PEFT folder choose its "
-                    "adapter_model.safetensors; its adapter_config.json must lie beside it. A "
-                    "file that was exported again under its old name is read again.",
+                    options=[*folder_paths.get_filename_list("loras"), STARTER_LORA],
+                    tooltip="A file in models/loras, or what online RL made of the bundled starter. "
+                    "For a PEFT folder choose its adapter_model.safetensors; its "
+                    "adapter_config.json must lie beside it. A file that was exported again under "
+                    "its old name is read again.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -93,7 +95,7 @@ class SpatialLoraLoader(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, lora: str, **_: object) -> object:
         """Return what changes when the file is exported again under its name."""
-        file = Path(folder_paths.get_full_path_or_raise("loras", lora))
+        file = _file(lora)
         beside = file.with_name("adapter_config.json")
         seen = [path for path in (file, beside) if path.is_file()]
         return [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in seen]
@@ -112,7 +114,7 @@ class SpatialLoraLoader(io.ComfyNode):
         """Read, check, apply."""
         from spatial_core.lora import read_lora
 
-        read = read_lora(folder_paths.get_full_path_or_raise("loras", lora))
+        read = read_lora(_file(lora))
         plan = _plan(model, read, lora)
         if bypass or (start, end) != (0.0, 1.0):
             patched = _beside(model, plan, strength, start, end)
@@ -128,6 +130,14 @@ class SpatialLoraLoader(io.ComfyNode):
         card = "\n".join(read.card.lines()) if read.card else ""
         shown = f"{report}\n\n{card}".strip()
         return io.NodeOutput(patched, report, card, ui={"spatial_text": [shown]})
+
+
+def _file(choice: str) -> Path:
+    if choice == STARTER_LORA:
+        from spatial_core.starter import starter_path
+
+        return starter_path("lora") / "pytorch_lora_weights.safetensors"
+    return Path(folder_paths.get_full_path_or_raise("loras", choice))
 
 
 @dataclass(frozen=True)

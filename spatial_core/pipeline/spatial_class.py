@@ -170,13 +170,16 @@ class SpatialDiffusionPipeline(DiffusionPipeline):
         only in part. `unload_lora_weights` takes it away.
 
         Args:
-            path: A safetensors file, or a folder as PEFT or diffusers write it.
+            path: A safetensors file, a folder as PEFT or diffusers write it, or "starter" for the bundled one
+                that online RL made of the starter.
             strength: By what its update is multiplied.
 
         Raises:
             ValueError: If the file is no LoRA, or was trained for another base.
             FileNotFoundError: If there is no such file.
         """
+        if str(path) == STARTER:
+            path = cast("Path", import_module("spatial_core.starter").starter_path("lora"))
         lora = read_lora(path)
         shapes = {
             # A layer that has a LoRA already keeps its weight as `base_layer`.

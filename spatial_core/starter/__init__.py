@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-StarterName = Literal["reward", "backbone", "vqa", "localizer", "flow"]
+StarterName = Literal["reward", "backbone", "vqa", "localizer", "flow", "lora"]
 
 _FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "reward": ("reward", ("spatial_score.safetensors",)),
     "backbone": ("backbone", ("config.json", "model.safetensors", "tokenizer.json")),
     "localizer": ("localizer", ("config.json", "localizer.safetensors")),
     "flow": ("flow", ("model_index.json", "transformer/diffusion_pytorch_model.safetensors")),
+    "lora": ("lora", ("pytorch_lora_weights.safetensors",)),
 }
 
 _MADE_BY = {
@@ -19,6 +20,7 @@ _MADE_BY = {
     "backbone": "spatial pretrain-starter pretrain-starter",
     "localizer": "spatial train-localizer localizer",
     "flow": "spatial train-starter starter-flow",
+    "lora": "spatial train-rl rl-starter",
 }
 
 
@@ -28,7 +30,8 @@ def starter_path(name: StarterName) -> Path:
     Args:
         name: "reward" for the folder of the judge file, whose backbone lies beside it; "backbone" or "vqa"
             for the Hugging Face folder of the small Qwen3-VL; "localizer" for the judge of generators;
-            "flow" for the diffusers folder of the text-to-image model.
+            "flow" for the diffusers folder of the text-to-image model; "lora" for the folder of the LoRA that
+            online RL made of it.
 
     Raises:
         ValueError: If no such model is bundled.

@@ -19,6 +19,7 @@ from spatial_trainers.speed.explanation import measure_reward_explanation, measu
 from spatial_trainers.speed.flow import random_flow_pipeline
 from spatial_trainers.speed.growth import Sweep, draw, growth_table
 from spatial_trainers.speed.machine import about
+from spatial_trainers.speed.many_prompts import measure_many_prompts
 from spatial_trainers.speed.preprocessing import measure_preprocessing
 from spatial_trainers.speed.rendering import measure_rendering
 from spatial_trainers.speed.report import markdown
@@ -55,6 +56,7 @@ def measure(parts: BackboneParts, model: SpatialRewardModel, *, turns: int) -> I
         plain = cuda or side == 448
         yield measure_reward_explanation(model, side=side, turns=few, plain=plain)
         yield measure_vqa_explanation(parts, side=side, turns=few, plain=plain)
+    yield measure_many_prompts(model, side=448, turns=few)
     yield from (_generators_on_a_gpu(model) if cuda else _generators_on_a_cpu(turns=few))
     yield measure_rendering(number=512 if cuda else 32, turns=turns, device=model.device)
     starter = SpatialRewardModel.from_pretrained(starter_path("reward")).to(model.device)
@@ -71,7 +73,8 @@ def measure(parts: BackboneParts, model: SpatialRewardModel, *, turns: int) -> I
 def _generators_on_a_cpu(*, turns: int) -> Iterator[Row]:
     cpu = torch.device("cpu")
     flow = random_flow_pipeline("starter", device=cpu, dtype=torch.float32)
-    scorer = RewardScorer.from_pretrained("starter")
+    # The turns draw the same pictures, which it would know.
+    scorer = RewardScorer(SpatialRewardModel.from_pretrained(starter_path("reward")), cache_bytes=0)
     yield measure_best_of_n(flow, scorer, title="starter", side=128, steps=12, number=4, turns=turns)
     yield measure_rl_step("starter", side=64, text_tokens=16, micro_batch_size=12, turns=turns, device=cpu)
 

@@ -14,6 +14,7 @@ from spatial_core.backbones import BackboneParts
 from spatial_core.reward_model import SpatialRewardModel
 from spatial_trainers.speed.explanation import measure_reward_explanation, measure_vqa_explanation
 from spatial_trainers.speed.growth import Sweep, draw, growth_table
+from spatial_trainers.speed.many_prompts import measure_many_prompts
 from spatial_trainers.speed.models import random_parts, reward_model
 from spatial_trainers.speed.preprocessing import measure_preprocessing
 from spatial_trainers.speed.startup import run_in_turns
@@ -61,6 +62,11 @@ def test_explanations(parts: BackboneParts, model: SpatialRewardModel) -> None:
     for row in (reward, vqa):
         assert row.costs["one score"].flops < row.costs["explanation"].flops < row.costs["plain"].flops
         assert row.bars[0].value == row.costs["explanation"].flops / row.costs["one score"].flops
+
+
+def test_a_picture_of_many_prompts_is_seen_once(model: SpatialRewardModel) -> None:
+    row = measure_many_prompts(model, side=112, turns=1)
+    assert row.facts["anew / kept, FLOPs"] > 1
 
 
 def test_an_explanation_without_the_plain_way(parts: BackboneParts, model: SpatialRewardModel) -> None:
