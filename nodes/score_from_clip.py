@@ -15,6 +15,8 @@ from .managed_scorer import ManagedScorer
 from .model_folder import JUDGE_FILE, listed, locate
 from .sockets import CATEGORY, Scorer
 
+# ComfyUI plans the memory, and its model does not tell the sizes from which ours would be planned.
+_BATCH_SIZE = 8
 ZERO_SHOT = "none: ask yes / no questions"
 
 # The -Instruct checkpoints' template around a picture and a question; ComfyUI's tokenizer files have another.
@@ -94,7 +96,8 @@ def asking(backbone: ClipBackbone) -> ManagedScorer:
     tokenizer = copy.copy(backbone.tokenizer)
     tokenizer.chat_template = CHAT_TEMPLATE
     parts = BackboneParts(ClipLanguageModel(backbone), tokenizer, backbone.processing, Path())
-    return ManagedScorer(VQAScorer(parts, source="this CLIP"), "Qwen3-VL", patcher=backbone.clip.patcher)
+    scorer = VQAScorer(parts, batch_size=_BATCH_SIZE, source="this CLIP")
+    return ManagedScorer(scorer, "Qwen3-VL", patcher=backbone.clip.patcher)
 
 
 def with_judge(clip: Any, file: Path, name: str) -> ManagedScorer:
@@ -122,7 +125,7 @@ def with_judge(clip: Any, file: Path, name: str) -> ManagedScorer:
         backbone, backbone.tokenizer, backbone.processing, replace(config, backbone_hash="")
     )
     model.head.load_state_dict({key: value.float() for key, value in head.items()})
-    return ManagedScorer(RewardScorer(model), name, patcher=patched.patcher)
+    return ManagedScorer(RewardScorer(model, batch_size=_BATCH_SIZE), name, patcher=patched.patcher)
 
 
 def _patched(clip: Any, adapter: dict[str, Any], name: str, trained_on: str) -> Any:
