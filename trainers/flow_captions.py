@@ -94,6 +94,11 @@ def caption_pool(
     return pool
 
 
+def of_things(pool: Sequence[Statement]) -> list[Statement]:
+    """Return the statements that detectors of things can judge: none about floor or wall."""
+    return [statement for statement in pool if not {FLOOR, WALL} & {statement.subject, *statement.objects}]
+
+
 def draw_caption(
     scene: Scene, pool: Sequence[Statement], settings: CaptionSettings, rng: Random
 ) -> FlowCaption | None:

@@ -22,7 +22,13 @@ from spatial_core.scenes.scene import Scene
 from spatial_core.scorers.geometric import GeometricScorer
 from spatial_core.spatial_accuracy import inverse_graph, spatial_accuracy
 from spatial_core.statistics import wilson_interval
-from spatial_trainers.flow_captions import CaptionSettings, caption_pool, draw_caption, name_things
+from spatial_trainers.flow_captions import (
+    CaptionSettings,
+    caption_pool,
+    draw_caption,
+    name_things,
+    of_things,
+)
 from spatial_trainers.flow_layout import flow_layout
 
 _FIRST_SEED = 3_000_000_000
@@ -71,7 +77,7 @@ def _prompts(named: int | None, relations: bool) -> Iterator[Prompt]:
             rng = Random(f"prompt|{seed + k}")
             if relations:
                 pool = caption_pool(scene, closure.statements(), mirrored=False, split="test")
-                caption = draw_caption(scene, pool, settings, rng)
+                caption = draw_caption(scene, of_things(pool), settings, rng)
             else:
                 caption = name_things(scene, rng)
             if caption is None:

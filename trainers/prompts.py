@@ -22,7 +22,7 @@ from spatial_core.scenes.sampling import estimated_closures
 from spatial_core.scenes.scene import Scene
 from spatial_core.scenes.splits import Split
 from spatial_core.scenes.statements import arrange, choose
-from spatial_trainers.flow_captions import caption_pool
+from spatial_trainers.flow_captions import caption_pool, of_things
 from spatial_trainers.flow_layout import flow_layout
 from spatial_trainers.pair_data import step_indices
 
@@ -183,7 +183,8 @@ def write_prompts(
 ) -> list[Prompt]:
     """Return `count` different prompts, each true of a scene that was laid out for it but not rendered.
 
-    Things are called by their colours, which tells a generator what to draw and a judge what to look for.
+    Things are called by their colours, which tells a generator what to draw and a judge what to look for;
+    floor and wall, which no detector of things finds, are not spoken of.
 
     Args:
         count: How many; the first prompts do not depend on it.
@@ -211,7 +212,7 @@ def write_prompts(
             pool = caption_pool(
                 scene, closure.statements(), mirrored=False, held_out_family=held_out_family, split=split
             )
-            text = _worded(scene, pool, wanted, rng)
+            text = _worded(scene, of_things(pool), wanted, rng)
             if text and text not in found and len(found) < count:
                 found[text] = Prompt(text, wanted)
         tries = 0 if len(found) > before else tries + 1

@@ -15,6 +15,7 @@ from spatial_core.scenes.splits import split_of
 from spatial_core.spatial_accuracy import inverse_graph
 from spatial_trainers.commands import measure_starter
 from spatial_trainers.measure_flow import held_out_prompts, presence
+from spatial_trainers.prompts import write_prompts
 
 
 def test_prompts_state_test_combinations_only() -> None:
@@ -34,6 +35,11 @@ def test_prompts_state_test_combinations_only() -> None:
             assert split_of(*combination) == "test", prompt.text
             checked += 1
     assert checked >= 24
+
+
+def test_nothing_is_asked_that_a_detector_of_things_cannot_see() -> None:
+    for prompt in [*held_out_prompts(40), *write_prompts(40)]:
+        assert not {"floor", "wall"} & set(prompt.text.lower().replace(".", " ").split())
 
 
 def test_every_name_has_its_colour() -> None:
