@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -11,6 +12,9 @@ import torch
 from diffusers import FluxPipeline
 
 from spatial_core import SpatialDiffusionPipeline
+from spatial_core.localizer import SpatialLocalizer
+from spatial_core.pipeline.spatial_class import STARTER_CALL
+from spatial_core.scorers.geometric import GeometricScorer
 from spatial_core.scorers.reward import RewardScorer
 from spatial_core.starter import starter_path
 
@@ -40,6 +44,31 @@ def test_draws_and_judges(pipeline: Any) -> None:
     assert np.asarray(output.images[0]).std() > 10.0, "A picture, not a plain colour."
     assert output.scores == [max(output.all_scores)]
     assert [report.relation for report in output.relations[0]] == ["left_of"]
+
+
+@pytest.mark.slow
+def test_the_localizer_agrees_with_what_a_person_saw(pipeline: Any) -> None:
+    """Labels were given to these pictures before the localizer's verdicts were seen; null is unclear."""
+    labels = json.loads((starter_path("localizer") / "eye_labels.json").read_text("utf-8"))
+    clear = [row for row in labels if row["true"] is not None]
+    assert len(clear) >= 150
+    images: list[torch.Tensor] = []
+    for start in range(0, len(clear), 16):
+        some = clear[start : start + 16]
+        generators = [torch.Generator().manual_seed(row["seed"]) for row in some]
+        prompts = [row["prompt"] for row in some]
+        images += list(
+            pipeline.to_base()(prompts, generator=generators, output_type="pt", **STARTER_CALL).images
+        )
+    localizer = SpatialLocalizer.from_pretrained("starter")
+    scores = GeometricScorer(localizer, localizer).score(
+        images, [row["prompt"] for row in clear], explain=True
+    )
+    agreed = [
+        (reports[0].verdict == "true") == row["true"]
+        for reports, row in zip(scores.relations or [], clear, strict=True)
+    ]
+    assert sum(agreed) >= 0.9 * len(agreed)
 
 
 @pytest.mark.benchmarks
