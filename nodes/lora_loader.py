@@ -42,9 +42,9 @@ class SpatialLoraLoader(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model that the LoRA was trained for."),
                 io.Combo.Input(
                     "lora",
-                    options=[*folder_paths.get_filename_list("loras"), STARTER_LORA],
-                    tooltip="A file in models/loras, or what online RL made of the bundled starter. "
-                    "For a PEFT folder choose its adapter_model.safetensors; its "
+                    options=[*folder_paths.get_filename_list("loras"), *_bundled()],
+                    tooltip="A file in models/loras, or what online RL made of the bundled starter, "
+                    "where the pack brings it. For a PEFT folder choose its adapter_model.safetensors; its "
                     "adapter_config.json must lie beside it. A file that was exported again under "
                     "its old name is read again.",
                 ),
@@ -130,6 +130,16 @@ class SpatialLoraLoader(io.ComfyNode):
         card = "\n".join(read.card.lines()) if read.card else ""
         shown = f"{report}\n\n{card}".strip()
         return io.NodeOutput(patched, report, card, ui={"spatial_text": [shown]})
+
+
+def _bundled() -> list[str]:
+    from spatial_core.starter import starter_path
+
+    try:
+        starter_path("lora")
+    except FileNotFoundError:
+        return []
+    return [STARTER_LORA]
 
 
 def _file(choice: str) -> Path:

@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lora",
         metavar="FILE",
-        help="LoRA to draw with: a safetensors file, a folder, or 'starter' (what RL made of the starter)",
+        help="LoRA to draw with: a safetensors file or a folder",
     )
     parser.add_argument(
         "--lora-strength", type=float, default=1.0, metavar="X", help="(default: %(default)s)"
