@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -13,7 +13,7 @@ Score = Callable[[Sequence[Candidate]], None]
 
 
 @contextmanager
-def overlapped(score: Score) -> Iterator[Score]:
+def overlapped(score: Score) -> Generator[Score]:
     """Within this context, score with what it gives: it returns at once, and waits for the batch before.
 
     At the end of the context all is scored. What the scorer raises comes out of the next call, or of the end.

@@ -9,7 +9,7 @@ HELP = "measure the ways to search among candidates, on the images of a run of b
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("run", help="folder of a 'spatial bench-generation held-out' run (its --out)")
+    parser.add_argument("folder", help="of a 'spatial bench-generation held-out' run (its --out)")
     parser.add_argument("--candidates", type=int, default=8, metavar="N", help="(default: %(default)s)")
     parser.add_argument(
         "--stages",
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         run_halving,
     )
 
-    folder = Path(args.run)
+    folder = Path(args.folder)
     if not (folder / RUN_FILE).is_file():
         raise ValueError(
             f"{folder} must be the --out of a 'spatial bench-generation held-out' run; it has no {RUN_FILE}."
