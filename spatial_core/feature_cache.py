@@ -83,8 +83,9 @@ class FeatureCache:
     @staticmethod
     def _weights(backbone: Any) -> Key:
         first = next(backbone.visual.parameters())
-        # Counts what was written in place: an optimizer's steps, a loaded state.
-        versions = sum(parameter._version for parameter in backbone.visual.parameters())
+        # Counts what was written in place: an optimizer's steps, a loaded state. Weights that were loaded in
+        # inference mode, as ComfyUI does, do not count.
+        versions = sum(p._version for p in backbone.visual.parameters() if not p.is_inference())
         return id(backbone), first.dtype, first.device, versions
 
     def _keep(self, key: Key, features: list[Tensor]) -> None:

@@ -75,6 +75,19 @@ def test_other_weights_have_other_features(parts: BackboneParts) -> None:
     assert cache.encode(parts.model, *patches(parts, a))[0].dtype == torch.bfloat16
 
 
+def test_weights_may_be_loaded_in_inference_mode(tiny_folders: dict[str, Path]) -> None:
+    cache = FeatureCache(10**8)
+    with torch.inference_mode():
+        parts = load_backbone(tiny_folders["qwen3_vl"], vocabulary=False)
+        for parameter in parts.model.parameters():
+            parameter.data = parameter.data.clone()
+        (a,) = noise(parts, (2, 2))
+        for _ in range(2):
+            cache.encode(parts.model, *patches(parts, a))
+    assert next(parts.model.visual.parameters()).is_inference()
+    assert (cache.hits, cache.misses) == (1, 1)
+
+
 def test_nothing_is_kept_where_gradients_are_wanted(parts: BackboneParts) -> None:
     (a,) = noise(parts, (2, 2))
     cache = FeatureCache(10**8)
