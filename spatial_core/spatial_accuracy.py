@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spatial_core.images import ImagesLike
+from spatial_core.images import ImagesLike, to_tensors
 from spatial_core.language.parser import parse_prompt
 from spatial_core.language.relations import RELATIONS
 from spatial_core.language.scene_graph import PICTURE, Relation, SceneGraph
@@ -77,13 +77,14 @@ def spatial_accuracy(
             raise ValueError(
                 f"Prompt {number} states {what}: {graph.text!r}. Leave it out of the measurement."
             )
-    reports = judge.score(images, graphs, explain=True).relations or []
-    if len(reports) != len(graphs):
-        raise ValueError(f"There must be one prompt for each image; got {len(graphs)} and {len(reports)}.")
+    pictures = to_tensors(images)
+    if len(pictures) != len(graphs):
+        raise ValueError(f"There must be one prompt for each image; got {len(graphs)} and {len(pictures)}.")
+    reports = judge.score(pictures, graphs, explain=True).relations or []
     verdicts = [[report.verdict == "true" for report in row] for row in reports]
     by_chance = [
         all(report.verdict == "true" for report in row)
-        for row in judge.score(images, inverses, explain=True).relations or []
+        for row in judge.score(pictures, inverses, explain=True).relations or []
     ]
     correct = [all(row) for row in verdicts]
     flat = [verdict for row in verdicts for verdict in row]

@@ -30,6 +30,8 @@ ORDER = (
     "preference_loss",
     "packing",
     "vision_language",
+    "feature_cache",
+    "micro_batches",
     "lora",
     "float8",
     "backbones",
