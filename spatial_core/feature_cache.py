@@ -56,6 +56,9 @@ class FeatureCache:
         """
         if torch.is_grad_enabled():
             return encode_images(backbone, pixel_values, grid_thw)
+        if not self.max_bytes:
+            self.misses += len(grid_thw)
+            return encode_images(backbone, pixel_values, grid_thw)
         patches: list[int] = grid_thw.prod(dim=1).tolist()
         pieces = pixel_values.split(patches)
         weights = self._weights(backbone)
@@ -66,7 +69,8 @@ class FeatureCache:
         new = list({key: i for i, key in enumerate(keys) if key not in self._kept}.values())
         self.misses += len(new)
         self.hits += len(keys) - len(new)
-        found = {key: self._kept[key] for key in keys if key in self._kept}
+        device = pixel_values.device
+        found = {key: [part.to(device) for part in self._kept[key]] for key in keys if key in self._kept}
         if new:
             tokens, deepstack = encode_images(
                 backbone, torch.cat([pieces[i] for i in new]), grid_thw[torch.tensor(new)]
@@ -92,8 +96,9 @@ class FeatureCache:
         if key in self._kept:
             self._kept.move_to_end(key)
             return
-        # Parts of a larger tensor would keep all of it.
-        self._kept[key] = [part.clone() for part in features]
+        # In the host's memory: what nobody knows of on a graphics card, nobody can take away there. And a
+        # clone, since parts of a larger tensor would keep all of it.
+        self._kept[key] = [part.cpu().clone() for part in features]
         self._bytes += sum(part.nbytes for part in features)
         while self._bytes > self.max_bytes:
             _, oldest = self._kept.popitem(last=False)

@@ -77,11 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sheet", metavar="PNG", help="contact sheet of all candidates, relations ticked")
     parser.add_argument("--json", metavar="FILE", help="write the numbers as JSON; - prints them")
-    parser.add_argument(
-        "--lora",
-        metavar="FILE",
-        help="LoRA to draw with: a safetensors file or a folder",
-    )
+    parser.add_argument("--lora", metavar="FILE", help="LoRA to draw with: a safetensors file or a folder")
     parser.add_argument(
         "--lora-strength", type=float, default=1.0, metavar="X", help="(default: %(default)s)"
     )
