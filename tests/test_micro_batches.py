@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import Qwen2_5_VLConfig
 
-from spatial_core.micro_batches import bytes_per_image, images_at_a_time, in_micro_batches
+from spatial_core.micro_batches import in_micro_batches
+from spatial_core.scorers.batching import bytes_per_image, images_at_a_time
 
 
 @pytest.mark.parametrize(("room", "size", "fitted"), [(100, 4, 4), (3, 8, 2), (1, 7, 1)])

@@ -68,6 +68,8 @@ class FlowBatches:
         self.components = encode_pictures(basis, scenes.images)
         self.variants = len(tokens.t5) // (2 * len(scenes))
         self.pad_id, self.empty = pad_id, empty
+        named = [len({i for i in row if i >= 0}) for row in tokens.mention_objects.tolist()]
+        self.weights = np.array(named, dtype=np.float64) ** 2
 
     def make(
         self,
@@ -81,6 +83,9 @@ class FlowBatches:
     ) -> FlowBatch:
         """Return a batch of random captions with their pictures.
 
+        Captions that name many things are the hardest to draw and the rarest, so the chance of a caption grows
+        with the square of that number.
+
         Args:
             rng: Source of randomness.
             size: Captions.
@@ -89,12 +94,9 @@ class FlowBatches:
             padding: T5 tokens of padding after the longest caption.
             wrong: Whether captions may state what is wrong on purpose.
         """
-        short = np.flatnonzero((self.tokens.lengths <= longest) & (self.tokens.true | wrong))
-        caption = (
-            short[rng.integers(len(short), size=size)]
-            if len(short)
-            else rng.integers(len(self.tokens.lengths), size=size)
-        )
+        may = (self.tokens.lengths <= longest) & (self.tokens.true | wrong)
+        chance = np.cumsum(np.where(may, self.weights, 0) if may.any() else self.weights)
+        caption = np.searchsorted(chance, rng.random(size) * chance[-1], side="right")
         return self.read(caption, rng.random(size) < drop, padding=padding)
 
     def read(
@@ -157,13 +159,13 @@ def training_batches(
 ) -> Iterator[FlowBatch]:
     """Return the batches of the steps from `first` on; those before `wrong_from` have true captions alone.
 
-    Three quarters of them hold short captions only, whatever is longer costs its length for the whole batch.
+    Most of them hold short captions only: whatever is longer costs its length for the whole batch.
     FLUX's text is padded and not masked, and callers choose the length: so the padding varies, up to the 512
     tokens of `FluxPipeline`'s default in a few (smaller) batches.
     """
     for step in range(first, steps):
         rng = np.random.default_rng([seed, step])
-        longest, wrong = int(rng.choice((24, MAX_TOKENS), p=(0.75, 0.25))), step >= wrong_from
+        longest, wrong = int(rng.choice((24, 40, MAX_TOKENS), p=(0.45, 0.35, 0.2))), step >= wrong_from
         if step < text_steps:
             padding = int(rng.choice((0, 8)))
             yield batches.make(rng, text_size, longest=longest, drop=0.0, padding=padding, wrong=wrong)

@@ -48,7 +48,8 @@ class CaptionSettings:
     Attributes:
         variants: Captions of each scene, and as many of its mirror image.
         names_only: Share of captions that only name things.
-        wrong: Share of stated relations that are replaced by their opposite.
+        wrong: Share of stated relations that are replaced by their opposite. If any are, nothing is stated
+            whose opposite is held out: it would be stated of pictures alone that show it wrong.
         held_out_family: Relation that no caption states; empty for none.
         seed: Of the choice and the wording.
     """
@@ -92,6 +93,12 @@ def caption_pool(
         if statement.relation != held_out_family and statement_split(kinds, statement) == split:
             pool.append(statement)
     return pool
+
+
+def reversible(scene: Scene, pool: Sequence[Statement], *, split: Split = "train") -> list[Statement]:
+    """Return the statements whose opposite, if they have one, is of `split` too."""
+    kinds = kinds_of(scene)
+    return [s for s in pool if statement_split(kinds, _opposite(s)) == split]
 
 
 def of_things(pool: Sequence[Statement]) -> list[Statement]:
@@ -141,10 +148,11 @@ def _things(scene: Scene) -> list[int]:
 
 
 def _opposite(statement: Statement) -> Statement:
-    inverse = RELATIONS[statement.relation].inverse
-    if inverse is None or set(statement.objects) & {WALL, FLOOR}:
+    kind = RELATIONS[statement.relation]
+    other = kind.inverse if statement.objects else next(iter(kind.contrary), None)
+    if other is None or set(statement.objects) & {WALL, FLOOR}:
         return statement
-    return replace(statement, relation=inverse)
+    return replace(statement, relation=other)
 
 
 def name_things(scene: Scene, rng: Random) -> FlowCaption:
@@ -175,6 +183,8 @@ def captions(scenes: FlowScenes, settings: CaptionSettings) -> Iterator[list[Flo
         found: list[FlowCaption] = []
         for mirrored in (False, True):
             pool = caption_pool(scene, true, mirrored=mirrored, held_out_family=settings.held_out_family)
+            if settings.wrong:
+                pool = reversible(scene, pool)
             for _ in range(settings.variants):
                 told = rng.random() >= settings.names_only
                 drawn = draw_caption(scene, pool, settings, rng) if told else None

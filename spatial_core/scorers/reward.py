@@ -20,7 +20,7 @@ from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.preference_loss import calibrated_std
 from spatial_core.reward_model import JUDGE_FILE, RewardOutput, SpatialRewardModel, SpatialScoreConfig
 from spatial_core.scorers.base import RelationReport, SpatialScorer, SpatialScores, share_satisfied
-from spatial_core.scorers.batching import batch_that_fits, distinct, in_batches_of_like
+from spatial_core.scorers.batching import distinct, in_batches_of_like
 from spatial_core.scorers.verdicts import AMBIGUOUS, report_from_logit
 from spatial_core.vision_language import compile_repeated_blocks
 
@@ -93,11 +93,14 @@ class RewardScorer(SpatialScorer):
                     for relation, logit in zip(graphs[i].relations, logits[row], strict=False)
                 ]
 
-        size = self.batch_size or batch_that_fits(
-            self.model.backbone.config, images, graphs, max_pixels=self.config.max_pixels
+        self.batch_size = in_batches_of_like(
+            images,
+            graphs,
+            one_batch,
+            batch_size=self.batch_size,
+            config=self.model.backbone.config,
+            max_pixels=self.config.max_pixels,
         )
-        if (fitted := in_batches_of_like(images, graphs, size, one_batch)) < size:
-            self.batch_size = fitted
         satisfied = torch.tensor([share_satisfied(r) for r in reports], device=self.device)
         std = calibrated_std(log_std, temperature=self.config.temperature)
         return SpatialScores(mean, std, satisfied, reports if explain else None)

@@ -29,7 +29,7 @@ from spatial_core.language.questions import Question, relation_questions
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.packing import Row, pack
 from spatial_core.scorers.base import RelationReport, SpatialScorer, SpatialScores, share_satisfied
-from spatial_core.scorers.batching import batch_that_fits, distinct, in_batches_of_like
+from spatial_core.scorers.batching import distinct, in_batches_of_like
 from spatial_core.scorers.verdicts import report_from_logit
 from spatial_core.vision_language import (
     compile_repeated_blocks,
@@ -270,11 +270,14 @@ class VQAScorer(SpatialScorer):
                     reports[i].append(report_from_logit(graphs[i], relation, logit))
                 mean[i], std[i] = _mean_log_probability(logits, spreads)
 
-        size = self.batch_size or batch_that_fits(
-            self.model.config, images, graphs, max_pixels=self.config.max_pixels
+        self.batch_size = in_batches_of_like(
+            images,
+            graphs,
+            one_batch,
+            batch_size=self.batch_size,
+            config=self.model.config,
+            max_pixels=self.config.max_pixels,
         )
-        if (fitted := in_batches_of_like(images, graphs, size, one_batch)) < size:
-            self.batch_size = fitted
         satisfied = torch.tensor([share_satisfied(r) for r in reports], device=self.device)
         return SpatialScores(mean, std, satisfied, reports if explain else None)
 

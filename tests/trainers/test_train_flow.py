@@ -13,9 +13,11 @@ import torch
 from diffusers import AutoencoderTiny, FluxPipeline
 from safetensors.torch import load_file
 
+from spatial_core.language.parser import parse_prompt
+from spatial_core.language.scene_graph import PICTURE
 from spatial_core.scenes.closure import FLOOR, Statement
 from spatial_core.scenes.objects import OBJECT_KINDS
-from spatial_core.scenes.splits import kinds_of, statement_split
+from spatial_core.scenes.splits import kinds_of, split_of, statement_split
 from spatial_trainers import train_flow, train_vae
 from spatial_trainers.flow_batches import FlowBatches, training_batches
 from spatial_trainers.flow_captions import (
@@ -142,6 +144,14 @@ def test_layouts_are_of_few_places_always_seen_alike() -> None:
         )
 
 
+def _batches(scenes: FlowScenes, settings: CaptionSettings) -> FlowBatches:
+    found = [c for group in captions(scenes, settings) for c in group]
+    clip, t5 = clip_tokenizer([c.text for c in found]), t5_tokenizer([c.text for c in found])
+    tokens = tokenize_captions(found, clip, t5)
+    empty = torch.tensor(clip("", padding="max_length", max_length=77)["input_ids"])
+    return FlowBatches(scenes, fit_basis(scenes.images), tokens, pad_id=0, empty=empty)
+
+
 # ---- captions -----------------------------------------------------------------------------------------
 
 
@@ -190,6 +200,35 @@ def test_a_share_of_relations_is_wrong_on_purpose(scenes: FlowScenes) -> None:
     assert told is not None and lied is not None and told.text != lied.text
     swapped = told.text.replace("left", "_").replace("right", "left").replace("_", "right")
     assert lied.text == swapped
+
+
+def test_what_is_wrong_on_purpose_is_of_training_combinations_too(scenes: FlowScenes) -> None:
+    # Otherwise what tests ask for would be stated in training, of pictures alone that show the contrary.
+    seen = 0
+    for caption in (c for group in captions(scenes, CaptionSettings(wrong=1.0, names_only=0)) for c in group):
+        graph = parse_prompt(caption.text)
+        for relation in graph.relations:
+            places = [place for place in relation.objects if place != PICTURE]
+            kinds = [graph.entities[i].name for i in (relation.subject, *places)]
+            if not set(kinds) <= set(OBJECT_KINDS):
+                continue
+            subject, *others = kinds
+            assert split_of(subject, relation.relation, "+".join(sorted(others)) or "picture") == "train"
+            seen += 1
+    assert seen > SIZE
+
+
+def test_a_place_in_the_picture_has_a_contrary(scenes: FlowScenes) -> None:
+    settings = CaptionSettings(wrong=1.0, names_only=0)
+    lied = draw_caption(scenes.scene(0), [Statement("picture_left", 0, ())], settings, Random(1))
+    assert lied is not None and "right" in lied.text and not lied.true
+
+
+def test_what_names_more_is_drawn_more_often(recipe: FlowRecipe, scenes: FlowScenes) -> None:
+    batches = _batches(scenes, recipe.captions)
+    batch = batches.make(np.random.default_rng(0), 2000, longest=64, drop=0.0, padding=0)
+    drawn = np.bincount(batch.mention_at[:, 0].numpy(), minlength=2000).mean()
+    assert drawn > 1.1 * (batches.tokens.mention_tokens >= 0).sum(1).mean()
 
 
 def test_nothing_is_said_of_nothing(scenes: FlowScenes) -> None:
@@ -329,13 +368,7 @@ def test_the_rate_starts_anew_with_the_transformer() -> None:
 
 
 def test_padding_varies_and_batches_depend_on_the_step_alone(recipe: FlowRecipe, scenes: FlowScenes) -> None:
-    found = [c for group in captions(scenes, recipe.captions) for c in group]
-    texts = [c.text for c in found]
-    clip, t5 = clip_tokenizer(texts), t5_tokenizer(texts)
-    empty = torch.tensor(clip("", padding="max_length", max_length=77)["input_ids"])
-    batches = FlowBatches(
-        scenes, fit_basis(scenes.images), tokenize_captions(found, clip, t5), pad_id=0, empty=empty
-    )
+    batches = _batches(scenes, recipe.captions)
     arguments = {"seed": 0, "steps": 40, "size": 8, "text_size": 8, "text_steps": 0, "wrong_from": 20}
     drawn = list(training_batches(batches, first=0, **arguments))
     assert len({batch.t5.shape[1] for batch in drawn}) > 4
@@ -346,14 +379,10 @@ def test_padding_varies_and_batches_depend_on_the_step_alone(recipe: FlowRecipe,
 
 
 def test_wrong_relations_come_when_the_right_ones_are_known(recipe: FlowRecipe, scenes: FlowScenes) -> None:
-    settings = replace(recipe.captions, wrong=0.5)
-    found = [c for group in captions(scenes, settings) for c in group]
-    assert 0.2 < np.mean([caption.true for caption in found]) < 0.8
-    clip, t5 = clip_tokenizer([c.text for c in found]), t5_tokenizer([c.text for c in found])
-    tokens = tokenize_captions(found, clip, t5)
-    empty = torch.tensor(clip("", padding="max_length", max_length=77)["input_ids"])
-    batches = FlowBatches(scenes, fit_basis(scenes.images), tokens, pad_id=0, empty=empty)
-    true = {tuple(ids) for ids in tokens.t5[tokens.true].tolist()}
+    batches = _batches(scenes, replace(recipe.captions, wrong=0.5))
+    told = batches.tokens.true
+    assert 0.2 < told.mean() < 0.8
+    true = {tuple(ids) for ids in batches.tokens.t5[told].tolist()}
     rng = np.random.default_rng(0)
     for wrong in (False, True):
         batch = batches.make(rng, 200, longest=64, drop=0.0, padding=64, wrong=wrong)

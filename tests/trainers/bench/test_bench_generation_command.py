@@ -23,17 +23,22 @@ def parsed(*words: str) -> Namespace:
     return parser.parse_args(list(words))
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = build_tiny_flow(tmp_path / "flow")
+def tiny_run(folder: Path, *, images: int, steps: int) -> list[str]:
+    """Return the arguments of a run with a tiny random generator and judge."""
+    model = build_tiny_flow(folder / "flow")
     torch.manual_seed(0)
     config = LocalizerConfig(tuple(OBJECT_KINDS), tuple(COLORS), tuple(PATTERNS), widths=(8, 8, 8))
-    SpatialLocalizer(config).save_pretrained(tmp_path / "localizer")
-    judge = f"localizer:{tmp_path / 'localizer'}"
-    arguments = [
-        *("held-out", "--limit", "2", "--images", "1", "--model", str(model), "--name", "tiny"),
-        *("--scorer", judge, "--judge", judge, "--steps", "1", "--height", "128", "--width", "128"),
-        *("--max-sequence-length", "16", "--out", str(tmp_path / "run"), "--device", "cpu"),
+    SpatialLocalizer(config).save_pretrained(folder / "localizer")
+    judge = f"localizer:{folder / 'localizer'}"
+    return [
+        *("held-out", "--limit", "2", "--images", str(images), "--model", str(model), "--name", "tiny"),
+        *("--scorer", judge, "--judge", judge, "--steps", str(steps), "--height", "128", "--width", "128"),
+        *("--max-sequence-length", "16", "--out", str(folder / "run"), "--device", "cpu"),
     ]
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = tiny_run(tmp_path, images=1, steps=1)
     bench_generation.run(parsed(*arguments))
     printed = capsys.readouterr().out
     assert "spatial accuracy 0.000" in printed and "| FLUX.1-dev (*published*) | 2.18 |" in printed
@@ -50,17 +55,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_searches_on_the_candidates_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = build_tiny_flow(tmp_path / "flow")
-    torch.manual_seed(0)
-    config = LocalizerConfig(tuple(OBJECT_KINDS), tuple(COLORS), tuple(PATTERNS), widths=(8, 8, 8))
-    SpatialLocalizer(config).save_pretrained(tmp_path / "localizer")
-    judge = f"localizer:{tmp_path / 'localizer'}"
-    arguments = [
-        *("held-out", "--limit", "2", "--images", "2", "--model", str(model), "--name", "tiny"),
-        *("--scorer", judge, "--judge", judge, "--steps", "2", "--height", "128", "--width", "128"),
-        *("--max-sequence-length", "16", "--out", str(tmp_path / "run"), "--device", "cpu"),
-    ]
-    bench_generation.run(parsed(*arguments))
+    bench_generation.run(parsed(*tiny_run(tmp_path, images=2, steps=2)))
     parser = ArgumentParser()
     bench_search.add_arguments(parser)
     # As it is typed: an argument may hide what the command runs.
