@@ -83,7 +83,7 @@ class FlowBatches:
     ) -> FlowBatch:
         """Return a batch of random captions with their pictures.
 
-        Captions that name many things are the hardest to draw and the rarest, so the chance of a caption grows
+        Captions that name many things are the hardest to draw and the rarest: a caption's chance grows
         with the square of that number.
 
         Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spatial_core.language import lexicon as lx
 from spatial_core.language.idioms import match_idiom
-from spatial_core.language.noun_phrases import NounPhrase, parse_noun_phrase
+from spatial_core.language.noun_phrases import NounPhrase, is_adverb_half, parse_noun_phrase
 from spatial_core.language.patterns import TRIGGER_STARTS, match_trigger
 from spatial_core.language.tokens import MARK, WORD, Token
 from spatial_core.language.triggers import NONE, REQUIRED, Trigger
@@ -348,6 +348,8 @@ def _next(
     if after_noun and previous is not None and previous.stop == i and tags == lx.NOUN and text.endswith("s"):
         if lx.is_plural(text) and previous.phrase is not None and previous.phrase.determiner:
             return Chunk(VERB, i, i + 1, lemma=lx.singular(text), form=lx.FINITE)  # an unknown verb: "ticks"
+    if is_adverb_half(tokens, i):
+        return None
     phrase = parse_noun_phrase(tokens, i)
     if phrase is not None and phrase.stop > i:
         if not (phrase.name or phrase.determiner or phrase.counted or phrase.label or phrase.pronoun):

@@ -204,6 +204,11 @@ def parse_noun_phrase(tokens: list[Token], i: int, depth: int = 0) -> NounPhrase
     return _read_complements(tokens, phrase, depth)
 
 
+def is_adverb_half(tokens: list[Token], i: int) -> bool:
+    """Return whether token `i` says how far something is done, as in "a cube half hidden by a ball"."""
+    return tokens[i].text == "half" and i + 1 < len(tokens) and bool(tokens[i + 1].tags & lx.PARTICIPLE)
+
+
 def _read_determiner(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
     n = len(tokens)
     token = tokens[i]
@@ -327,6 +332,8 @@ def _read_body(tokens: list[Token], i: int, phrase: NounPhrase) -> int:
                     pass  # "the chair back": a component named like a direction
                 else:
                     break
+            if is_adverb_half(tokens, j):
+                break
             if is_verb_after_noun(
                 tokens,
                 j,
