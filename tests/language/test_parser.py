@@ -136,7 +136,7 @@ CONSTRUCTIONS = [
     ("The key is hidden behind the vase.", [("key", "hidden_by", "vase")]),
     ("A cube half hidden by a ball", [("cube", "hidden_by", "ball")]),
     ("Half hidden by the ball is a cube.", [("cube", "hidden_by", "ball")]),
-    ("A half eaten apple on a plate", [("apple", "on", "plate")]),
+    ("A half eaten apple on a plate", [("half eaten apple", "on", "plate")]),
     ("Half a melon on a plate", [("melon", "on", "plate")]),
     ("A ladder leans against the wall.", [("ladder", "leaning_against", "wall")]),
     ("A box is stacked on top of a crate.", [("box", "stacked_on", "crate")]),
