@@ -46,6 +46,7 @@ ADDED_VERBS = (
     "bench-reward",
     "bench-generation",
     "bench-search",
+    "bench-compare",
     "bench-speed",
     "review",
 )

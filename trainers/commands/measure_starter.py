@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", nargs="?", default="starter", help="folder of the pipeline; default: starter"
     )
+    parser.add_argument("--lora", metavar="FILE", help="LoRA to draw with: a safetensors file or a folder")
     parser.add_argument("--localizer", default="starter", help="folder of the judge")
     parser.add_argument("--prompts", type=int, default=320, help="for the spatial accuracy; default: 320")
     parser.add_argument("--steps", type=int, default=12, help="denoising steps; default: 12")
@@ -28,18 +29,19 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"--prompts must be at least 1; got {args.prompts}.")
     import json
 
-    from diffusers import FluxPipeline
+    import torch
 
     from spatial_core.atomic_files import write_text
     from spatial_core.localizer import SpatialLocalizer
-    from spatial_core.starter import starter_path
+    from spatial_core.pipeline import SpatialDiffusionPipeline
     from spatial_trainers.measure_flow import measure
 
-    folder = starter_path("flow") if args.model == "starter" else args.model
-    pipeline = FluxPipeline.from_pretrained(folder, local_files_only=True)
+    pipeline = SpatialDiffusionPipeline.from_pretrained(args.model, scorer=None, dtype=torch.float32)
+    if args.lora:
+        pipeline.load_lora(args.lora)
     pipeline.set_progress_bar_config(disable=True)
     localizer = SpatialLocalizer.from_pretrained(args.localizer)
-    table = measure(pipeline, localizer, prompts=args.prompts, steps=args.steps)
+    table = measure(pipeline.to_base(), localizer, prompts=args.prompts, steps=args.steps)
     text = json.dumps(table, indent=2)
     if args.output:
         write_text(args.output, text + "\n")

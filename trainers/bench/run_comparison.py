@@ -1,0 +1,175 @@
+"""What changed between two runs of the generation benchmark: the same prompts, seeds and judge.
+
+Everything is paired, prompt by prompt, and intervals are bootstrapped over prompts. Beside the accuracy
+stands what a policy may have paid for it: things left out, pictures that are all alike, a look that gives
+itself away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from spatial_core.images import to_tensors
+from spatial_trainers.bench.generation_run import RUN_FILE, VERDICTS, Run
+from spatial_trainers.bench.journal import read_journal
+from spatial_trainers.bench.perceptual_distance import PerceptualDistance
+from spatial_trainers.bench.real_probe import real_probe
+from spatial_trainers.bench.search_benchmark import interval
+
+_SAME = ("judge", "seed", "prompts_sha256")
+_AT_A_TIME = 8
+Line = Mapping[str, Any]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A run of which every picture of P prompts was judged.
+
+    Attributes:
+        run: Its folder; `images` are those of a prompt.
+        lines: By the number of the prompt, the verdicts on its pictures in their order.
+        facts: What the run was made with.
+    """
+
+    run: Run
+    lines: dict[int, list[Line]]
+    facts: Mapping[str, Any]
+
+
+def read_judged(folder: str | Path) -> Judged:
+    """Return a run of `spatial bench-generation`; prompts that miss a verdict are left out.
+
+    Raises:
+        ValueError: If the folder is no such run or holds no verdicts.
+    """
+    folder = Path(folder)
+    if not (folder / RUN_FILE).is_file():
+        raise ValueError(
+            f"{folder} must be the --out of a 'spatial bench-generation' run; it has no {RUN_FILE}."
+        )
+    by_prompt: dict[int, dict[int, Line]] = {}
+    for line in read_journal(folder / VERDICTS):
+        by_prompt.setdefault(line["prompt"], {})[line["image"]] = line
+    count = max((len(lines) for lines in by_prompt.values()), default=0)
+    if not count:
+        raise ValueError(f"{folder} holds no verdicts. Let the run end, with a --judge.")
+    whole = {j: [lines[k] for k in sorted(lines)] for j, lines in by_prompt.items() if len(lines) == count}
+    return Judged(Run(folder, (), count), whole, json.loads((folder / RUN_FILE).read_text("utf-8")))
+
+
+def paired(before: Judged, after: Judged) -> list[int]:
+    """Return the prompts that both runs have.
+
+    Raises:
+        ValueError: If the runs have other prompts, seeds or judges; names what differs.
+    """
+    differs = [key for key in _SAME if before.facts.get(key) != after.facts.get(key)]
+    if differs:
+        raise ValueError(
+            f"Runs that are compared must agree about {', '.join(_SAME)}; {before.run.folder} and "
+            f"{after.run.folder} differ in {', '.join(differs)}. Run 'spatial bench-generation' alike for "
+            "both."
+        )
+    return sorted(set(before.lines) & set(after.lines))
+
+
+def change(before: FloatArray, after: FloatArray) -> dict[str, Any]:
+    """Return both means over P prompts, and the mean of the differences with its interval."""
+    difference = after - before
+    return {
+        "before": float(before.mean()),
+        "after": float(after.mean()),
+        "change": float(difference.mean()),
+        "interval": interval(difference),
+        "prompts": len(difference),
+    }
+
+
+def compare_verdicts(before: Judged, after: Judged, prompts: Sequence[int]) -> dict[str, Any]:
+    """Return the `change` of accuracy, chance and presence, by number of relations and by relation.
+
+    Presence is the share of pictures in which the judge found everything that the relations speak of.
+    """
+
+    def means(side: Judged, value: Callable[[Line], float], chosen: Sequence[int]) -> FloatArray:
+        return np.array([np.mean([value(line) for line in side.lines[j]]) for j in chosen])
+
+    def row(value: Callable[[Line], float], chosen: Sequence[int]) -> dict[str, Any]:
+        return change(means(before, value, chosen), means(after, value, chosen))
+
+    def right(line: Line) -> float:
+        return float(line["correct"])
+
+    def relations(j: int) -> list[str]:
+        return [relation["relation"] for relation in before.lines[j][0]["relations"]]
+
+    counts = sorted({len(relations(j)) for j in prompts})
+    families = sorted({name for j in prompts for name in relations(j)})
+    return {
+        "accuracy": row(right, prompts),
+        "chance": row(lambda line: float(line["correct_by_chance"]), prompts),
+        "presence": row(lambda line: float(all(r["boxes"] is not None for r in line["relations"])), prompts),
+        "by_relations": {str(n): row(right, [j for j in prompts if len(relations(j)) == n]) for n in counts},
+        "by_family": {
+            name: row(lambda line, name=name: _true(line, name), [j for j in prompts if name in relations(j)])
+            for name in families
+        },
+    }
+
+
+def _true(line: Line, family: str) -> float:
+    return float(np.mean([r["verdict"] == "true" for r in line["relations"] if r["relation"] == family]))
+
+
+def pictures_of(side: Judged, prompt: int) -> Tensor:
+    """Return the pictures of a prompt, float32 `[K, 3, H, W]` in [0, 1]."""
+    paths = [side.run.path((prompt, line["image"])) for line in side.lines[prompt]]
+    return torch.stack(to_tensors(paths))
+
+
+def compare_pictures(
+    before: Judged,
+    after: Judged,
+    prompts: Sequence[int],
+    distance: PerceptualDistance,
+    *,
+    real: Tensor | None = None,
+) -> dict[str, Any]:
+    """Return the `change` of diversity among a prompt's pictures, and the probes' shares.
+
+    Args:
+        before, after: The runs, with at least two pictures of a prompt.
+        prompts: To compare on.
+        distance: Says how different pictures look.
+        real: uint8 `[R, 3, H, W]`, for the probes; None leaves them out.
+    """
+    diversity: list[FloatArray] = []
+    probes: dict[str, Any] = {}
+    for name, side in (("before", before), ("after", after)):
+        spread: list[float] = []
+        kept: list[Tensor] = []
+        for j in tqdm(prompts, desc=f"looking at the pictures {name}", disable=None):
+            pictures = pictures_of(side, j)
+            spread.append(distance.diversity(pictures))
+            kept.append((pictures[:_AT_A_TIME] * 255).round().to(torch.uint8))
+        diversity.append(np.array(spread))
+        if real is not None:
+            groups = [k for k, pictures in enumerate(kept) for _ in pictures]
+            probes[name] = real_probe(real, torch.cat(kept), groups)
+    row = change(*diversity)
+    ratio = interval(np.stack(diversity, axis=1), lambda means: means[:, 1] / means[:, 0])
+    found: dict[str, Any] = {
+        "diversity": row | {"ratio": row["after"] / row["before"], "ratio_interval": ratio}
+    }
+    return found | ({"told_from_real": probes} if probes else {})
