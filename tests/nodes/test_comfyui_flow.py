@@ -12,6 +12,8 @@ import torch
 from comfy_server import ComfyServer, node, said
 from PIL import Image
 
+from spatial_core.starter import starter_path
+
 pytestmark = pytest.mark.comfyui
 
 PROMPT = "a red ball is to the left of the blue cube"
@@ -151,9 +153,11 @@ def test_bad_input_is_explained(server: ComfyServer, flow: Path, settings: Any, 
     assert words in said(server.run(graph))
 
 
-def test_the_loaded_parts_are_those_of_diffusers(server: ComfyServer, flow: Path) -> None:
+@pytest.mark.parametrize("model", ["tiny", "starter"])
+def test_the_loaded_parts_are_those_of_diffusers(server: ComfyServer, flow: Path, model: str) -> None:
     """One picture, from words to pixels, against FluxPipeline with the same noise."""
     diffusers = pytest.importorskip("diffusers")
+    flow = starter_path("flow") if model == "starter" else flow
     graph = sampling(flow)
     graph["noise"] = node("RandomNoise", noise_seed=5)
     graph["sample"] = node(

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import torch
 from comfy_server import ComfyServer, node, said
+from diffusers import FluxTransformer2DModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from spatial_core.starter import starter_path
 
 pytestmark = pytest.mark.comfyui
 pytest.importorskip("peft")
@@ -21,19 +24,19 @@ from lora_cast import FORMS, TARGETS, Trained, train, write_form  # noqa: E402  
 NO_SWAP = TARGETS["flux"].replace("|norm_out\\.linear", "")
 
 
-def inputs(name: str) -> dict[str, Tensor]:
+def inputs(*, width: int = 64, pooled_width: int = 32) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(1)
     return {
         "x": torch.randn(1, 16, 8, 8, generator=generator),
-        "text": torch.randn(1, 5, 64, generator=generator),
-        "pooled": torch.randn(1, 32, generator=generator),
+        "text": torch.randn(1, 5, width, generator=generator),
+        "pooled": torch.randn(1, pooled_width, generator=generator),
     }
 
 
 @torch.no_grad()
-def denoised(model: Any, name: str) -> Tensor:
+def denoised(model: Any, name: str, given: dict[str, Tensor] | None = None) -> Tensor:
     """Return what diffusers predicts as the clean latent at sigma .5."""
-    given = inputs(name)
+    given = given or inputs()
     if name == "sd3":
         velocity = model(given["x"], given["text"], given["pooled"], torch.tensor([500.0])).sample
         return given["x"] - 0.5 * velocity
@@ -63,7 +66,7 @@ def cast(server: ComfyServer) -> dict[str, Trained]:
     }
     for key, trained in cast.items():
         save_file(trained.base.state_dict(), models / "diffusion_models" / f"{key}.safetensors")
-        save_file(inputs(trained.name), server.base / f"{key}-inputs.safetensors")
+        save_file(inputs(), server.base / f"{key}-inputs.safetensors")
         for form in FORMS:
             write_form(trained, form, models / "loras" / key / form.replace(" ", "-"))
     return cast
@@ -97,6 +100,33 @@ def result(server: ComfyServer, key: str, lora: str, **settings: Any) -> tuple[T
     run = server.run(graph(server, key, lora, **settings))
     assert run.status == "success", said(run)
     return load_file(out)["x0"], run.outputs["report"]["text"][0]
+
+
+def test_the_starter_loads_natively(server: ComfyServer) -> None:
+    """The core loader reads the bundled transformer as it is, and predicts what diffusers does."""
+    folder = starter_path("flow") / "transformer"
+    weights = load_file(folder / "diffusion_pytorch_model.safetensors")
+    models = server.base / "models" / "diffusion_models"
+    models.mkdir(exist_ok=True)
+    # In single precision, so that nothing but the naming is compared.
+    save_file({name: value.float() for name, value in weights.items()}, models / "starter.safetensors")
+    model = FluxTransformer2DModel.from_pretrained(folder, torch_dtype=torch.float32)
+    given = inputs(width=model.config.joint_attention_dim, pooled_width=model.config.pooled_projection_dim)
+    save_file(given, server.base / "starter-inputs.safetensors")
+    run = server.run(
+        {
+            "model": node("UNETLoader", unet_name="starter.safetensors", weight_dtype="default"),
+            "out": node(
+                "SpatialTestDenoise",
+                model=["model", 0],
+                inputs=str(server.base / "starter-inputs.safetensors"),
+                output=str(server.base / "starter-out.safetensors"),
+            ),
+        }
+    )
+    assert run.status == "success", said(run)
+    found = load_file(server.base / "starter-out.safetensors")["x0"]
+    assert (found - denoised(model, "flux", given)).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("key", ["flux", "sd3"])
