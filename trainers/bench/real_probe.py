@@ -6,6 +6,7 @@ of half of the prompts are for learning, those of the others for judging, as man
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -15,11 +16,11 @@ from torch.nn import functional as F
 from spatial_trainers.pair_accuracy import share
 from spatial_trainers.probes import fit, small_cnn
 
-_BATCH = 64
+_BATCH, _PASSES = 64, 4
 
 
 def real_probe(
-    real: Tensor, generated: Tensor, groups: Sequence[int], *, seed: int = 0, epochs: int = 6
+    real: Tensor, generated: Tensor, groups: Sequence[int], *, seed: int = 0, steps: int = 60
 ) -> dict[str, float | int | None]:
     """Return how often held-out pictures are told apart: share with interval; .5 is what a guess gets.
 
@@ -28,7 +29,7 @@ def real_probe(
         generated: uint8 `[G, 3, H, W]`, of the same size.
         groups: G numbers; pictures of one group, such as a prompt, stay on one side.
         seed: Of weights and order.
-        epochs: Passes over the pictures.
+        steps: Of training, at least, and at least four passes over the pictures.
 
     Raises:
         ValueError: If a side would be empty.
@@ -58,6 +59,7 @@ def real_probe(
         chosen = torch.as_tensor(rows)
         return F.binary_cross_entropy_with_logits(logits(pictures[chosen]), labels[chosen])
 
+    epochs = max(_PASSES, math.ceil(steps * _BATCH / len(pictures)))
     fit(model, loss, len(pictures), seed=seed, epochs=epochs, batch=_BATCH)
     with torch.no_grad():
         said = torch.cat([logits(part) for part in unseen.split(256)]) > 0
