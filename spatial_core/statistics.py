@@ -6,6 +6,7 @@ NumPy and the standard library only. Array letters: B predictions.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -13,6 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
+
+_DRAWS = 4000
+"""Resamplings of a bootstrap."""
 
 
 def wilson_interval(successes: int, total: int, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -38,6 +42,21 @@ def wilson_interval(successes: int, total: int, *, confidence: float = 0.95) -> 
         0.0 if successes == 0 else max(0.0, center - half),
         1.0 if successes == total else min(1.0, center + half),
     )
+
+
+def bootstrap_interval(
+    values: FloatArray, statistic: Callable[[FloatArray], FloatArray] | None = None
+) -> list[float]:
+    """Return the 95 % bootstrap interval over P items, such as prompts, of a mean or a statistic of means.
+
+    Args:
+        values: `[P]`, or `[P, K]` for K values of each item that stay together.
+        statistic: From means `[draws, K]` to `[draws]`.
+    """
+    rng = np.random.default_rng(0)
+    rows = np.stack([values[rng.integers(len(values), size=len(values))].mean(0) for _ in range(_DRAWS)])
+    drawn = rows if statistic is None else statistic(rows)
+    return [float(x) for x in np.quantile(drawn, (0.025, 0.975))]
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

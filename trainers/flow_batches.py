@@ -69,7 +69,7 @@ class FlowBatches:
         self.variants = len(tokens.t5) // (2 * len(scenes))
         self.pad_id, self.empty = pad_id, empty
         named = [len({i for i in row if i >= 0}) for row in tokens.mention_objects.tolist()]
-        self.weights = np.array(named, dtype=np.float64) ** 2
+        self._weights = np.array(named, dtype=np.float64) ** 2
 
     def make(
         self,
@@ -95,7 +95,7 @@ class FlowBatches:
             wrong: Whether captions may state what is wrong on purpose.
         """
         may = (self.tokens.lengths <= longest) & (self.tokens.true | wrong)
-        chance = np.cumsum(np.where(may, self.weights, 0) if may.any() else self.weights)
+        chance = np.cumsum(np.where(may, self._weights, 0) if may.any() else self._weights)
         caption = np.searchsorted(chance, rng.random(size) * chance[-1], side="right")
         return self.read(caption, rng.random(size) < drop, padding=padding)
 

@@ -20,14 +20,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from spatial_core.images import to_tensors
+from spatial_core.statistics import bootstrap_interval
 from spatial_trainers.bench.generation_run import RUN_FILE, VERDICTS, Run
 from spatial_trainers.bench.journal import read_journal
 from spatial_trainers.bench.perceptual_distance import PerceptualDistance
 from spatial_trainers.bench.real_probe import real_probe
-from spatial_trainers.bench.search_benchmark import interval
 
 _SAME = ("judge", "seed", "prompts_sha256")
-_AT_A_TIME = 8
+_FOR_THE_PROBE = 8
+"""Pictures of a prompt that the probe sees, at most."""
 Line = Mapping[str, Any]
 FloatArray = npt.NDArray[np.float64]
 
@@ -72,7 +73,8 @@ def paired(before: Judged, after: Judged) -> list[int]:
     """Return the prompts that both runs have.
 
     Raises:
-        ValueError: If the runs have other prompts, seeds or judges; names what differs.
+        ValueError: If the runs have other prompts, seeds or judges (it names what differs), or share no
+            prompt of which every picture was judged.
     """
     differs = [key for key in _SAME if before.facts.get(key) != after.facts.get(key)]
     if differs:
@@ -81,7 +83,13 @@ def paired(before: Judged, after: Judged) -> list[int]:
             f"{after.run.folder} differ in {', '.join(differs)}. Run 'spatial bench-generation' alike for "
             "both."
         )
-    return sorted(set(before.lines) & set(after.lines))
+    both = sorted(set(before.lines) & set(after.lines))
+    if not both:
+        raise ValueError(
+            f"{before.run.folder} and {after.run.folder} share no prompt of which every picture was judged. "
+            "Let both runs end."
+        )
+    return both
 
 
 def change(before: FloatArray, after: FloatArray) -> dict[str, Any]:
@@ -91,7 +99,7 @@ def change(before: FloatArray, after: FloatArray) -> dict[str, Any]:
         "before": float(before.mean()),
         "after": float(after.mean()),
         "change": float(difference.mean()),
-        "interval": interval(difference),
+        "interval": bootstrap_interval(difference),
         "prompts": len(difference),
     }
 
@@ -162,13 +170,13 @@ def compare_pictures(
         for j in tqdm(prompts, desc=f"looking at the pictures {name}", disable=None):
             pictures = pictures_of(side, j)
             spread.append(distance.diversity(pictures))
-            kept.append((pictures[:_AT_A_TIME] * 255).round().to(torch.uint8))
+            kept.append((pictures[:_FOR_THE_PROBE] * 255).round().to(torch.uint8))
         diversity.append(np.array(spread))
         if real is not None:
             groups = [k for k, pictures in enumerate(kept) for _ in pictures]
             probes[name] = real_probe(real, torch.cat(kept), groups)
     row = change(*diversity)
-    ratio = interval(np.stack(diversity, axis=1), lambda means: means[:, 1] / means[:, 0])
+    ratio = bootstrap_interval(np.stack(diversity, axis=1), lambda means: means[:, 1] / means[:, 0])
     found: dict[str, Any] = {
         "diversity": row | {"ratio": row["after"] / row["before"], "ratio_interval": ratio}
     }

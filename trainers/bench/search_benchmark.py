@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from spatial_core.statistics import bootstrap_interval
 from spatial_trainers.bench.generation_run import SCORES, VERDICTS, Run
 from spatial_trainers.bench.journal import read_journal
 
-_DRAWS = 4000
 Halving = Callable[[str, int], tuple[int, float]]
 """(prompt, first seed) -> seed of the winner, denoiser evaluations."""
 FloatArray = npt.NDArray[np.float64]
@@ -75,19 +75,6 @@ def read_candidates(run: Run) -> Candidates:
     )
 
 
-def interval(values: FloatArray, statistic: Callable[[FloatArray], FloatArray] | None = None) -> list[float]:
-    """Return the 95 % bootstrap interval over prompts of the mean, or of a statistic of the means.
-
-    Args:
-        values: `[P]`, or `[P, K]` for K values of each prompt that stay together.
-        statistic: From means `[draws, K]` to `[draws]`.
-    """
-    rng = np.random.default_rng(0)
-    rows = np.stack([values[rng.integers(len(values), size=len(values))].mean(0) for _ in range(_DRAWS)])
-    drawn = rows if statistic is None else statistic(rows)
-    return [float(x) for x in np.quantile(drawn, (0.025, 0.975))]
-
-
 def stopped_at(scores: FloatArray, threshold: float) -> IntArray:
     """Return `[P]`, how many of N candidates are drawn if one of at least `threshold` ends the search."""
     reached = scores >= threshold
@@ -127,7 +114,7 @@ def early_stopping(candidates: Candidates, *, slack: float = 0.01) -> dict[str, 
         "evaluations": float(drawn.mean() / scores.shape[1]),
         "accuracy": float(correct[rows, chosen_of(scores, drawn)].mean()),
         "difference": float(lost.mean()),
-        "difference_interval": interval(lost),
+        "difference_interval": bootstrap_interval(lost),
     }
 
 
@@ -140,7 +127,7 @@ def best_of(candidates: Candidates, n: int) -> dict[str, Any]:
         "n": n,
         "accuracy": float(candidates.correct[rows, best].mean()),
         "gain": float(gain.mean()),
-        "gain_interval": interval(gain),
+        "gain_interval": bootstrap_interval(gain),
     }
 
 
@@ -179,5 +166,7 @@ def halving(candidates: Candidates, lines: Mapping[int, Mapping[str, Any]], *, s
         "evaluations": float(cost.mean() / (count * steps)),
         "accuracy": float(candidates.correct[rows, winner].mean()),
         "gain_kept": float(kept.mean() / full.mean()) if has_gain else None,
-        "gain_kept_interval": interval(both, lambda means: means[:, 0] / means[:, 1]) if has_gain else None,
+        "gain_kept_interval": bootstrap_interval(both, lambda means: means[:, 0] / means[:, 1])
+        if has_gain
+        else None,
     }

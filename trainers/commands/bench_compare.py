@@ -26,8 +26,10 @@ def run(args: argparse.Namespace) -> None:
     """Read, compare, write, print.
 
     Raises:
-        ValueError: If the runs cannot be compared, or there are too few real pictures.
+        ValueError: If the runs cannot be compared, real pictures are too few, or no prompt is to be shown.
     """
+    if args.sheet < 1:
+        raise ValueError(f"--sheet must be at least 1; got {args.sheet}.")
     from pathlib import Path
 
     from spatial_trainers.bench.comparison_report import save_comparison

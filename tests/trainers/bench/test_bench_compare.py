@@ -113,7 +113,9 @@ def test_real_pictures_are_not_told_from_real_ones(renders: torch.Tensor) -> Non
         real_probe(renders[:1], renders[120:], list(range(120)))
 
 
-def test_what_cannot_be_compared_says_why(tmp_path: Path, renders: torch.Tensor) -> None:
+def test_what_cannot_be_compared_says_why(
+    tmp_path: Path, renders: torch.Tensor, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ValueError, match=r"has no run\.json"):
         read_judged(tmp_path)
     pictures = renders[:9].float() / 255
@@ -121,6 +123,13 @@ def test_what_cannot_be_compared_says_why(tmp_path: Path, renders: torch.Tensor)
     other = read_judged(written(tmp_path / "other", pictures, right=0.5, seed=1))
     with pytest.raises(ValueError, match="differ in seed"):
         paired(before, other)
+    short = written(tmp_path / "short", pictures, right=0.5)
+    (line, *_) = (short / "verdicts.jsonl").read_text().splitlines()
+    (short / "verdicts.jsonl").write_text(line.replace('"prompt": 0', '"prompt": 99') + "\n")
+    with pytest.raises(ValueError, match="share no prompt"):
+        paired(before, read_judged(short))
+    assert cli.main(["bench-compare", str(before.run.folder), str(short), "--sheet", "0"]) != 0
+    assert "--sheet must be at least 1; got 0" in capsys.readouterr().err
     (tmp_path / "before" / "verdicts.jsonl").unlink()
     with pytest.raises(ValueError, match="holds no verdicts"):
         read_judged(tmp_path / "before")
