@@ -60,7 +60,7 @@ class FlowBatches:
         Args:
             scenes: Boxes, kinds and colours.
             basis: Encodes their pictures.
-            tokens: Of `variants` captions a scene and as many of its mirror image.
+            tokens: Of so many captions a scene, half of them honest, and as many of its mirror image.
             pad_id: Of the T5 tokenizer.
             empty: int64 `[77]`, the CLIP tokens of no caption; the T5 ones are an end token and padding.
         """
@@ -92,9 +92,9 @@ class FlowBatches:
             longest: Of so many T5 tokens at most, if there are such.
             drop: Share of captions left empty.
             padding: T5 tokens of padding after the longest caption.
-            wrong: Whether captions may state what is wrong on purpose.
+            wrong: Whether captions are those that may state what is wrong on purpose.
         """
-        may = (self.tokens.lengths <= longest) & (self.tokens.true | wrong)
+        may = (self.tokens.lengths <= longest) & (self.tokens.honest != wrong)
         chance = np.cumsum(np.where(may, self._weights, 0) if may.any() else self._weights)
         caption = np.searchsorted(chance, rng.random(size) * chance[-1], side="right")
         return self.read(caption, rng.random(size) < drop, padding=padding)

@@ -50,6 +50,8 @@ class CaptionSettings:
         names_only: Share of captions that only name things.
         wrong: Share of stated relations that are replaced by their opposite. If any are, nothing is stated
             whose opposite is held out: it would be stated of pictures alone that show it wrong.
+        wrong_places: The same share of places in the picture. What is told to be at either side is soon drawn
+            at both, so let it be smaller.
         held_out_family: Relation that no caption states; empty for none.
         seed: Of the choice and the wording.
     """
@@ -57,6 +59,7 @@ class CaptionSettings:
     variants: int = 4
     names_only: float = 0.08
     wrong: float = 0.0
+    wrong_places: float = 0.0
     held_out_family: str = "aligned_with"
     seed: int = 0
 
@@ -68,12 +71,12 @@ class FlowCaption:
     Attributes:
         text: The prompt.
         mentions: (object index, end of the mention in characters), pronouns included.
-        true: False if it states a relation that is replaced by its opposite.
+        honest: Whether it was drawn to state nothing that is wrong.
     """
 
     text: str
     mentions: tuple[tuple[int, int], ...]
-    true: bool = True
+    honest: bool = True
 
 
 def caption_pool(
@@ -128,7 +131,10 @@ def draw_caption(
     if not best:
         return None
     ordered = [best[i] for i in arrange(rng, best)]
-    stated = [_opposite(s) if rng.random() < settings.wrong else s for s in ordered]
+    stated = [
+        _opposite(s) if rng.random() < (settings.wrong if s.objects else settings.wrong_places) else s
+        for s in ordered
+    ]
     mode = rng.choices(list(_MODES), weights=list(_MODES.values()))[0]
     plan = plan_caption(scene, stated, seed=rng.randrange(2**31), mode=mode)
     # Colour words tell a generator what to draw, also where the kind alone would single a thing out.
@@ -140,7 +146,7 @@ def draw_caption(
     for entity, index in zip(caption.graph.entities, caption.objects, strict=True):
         if index not in (WALL, FLOOR):
             mentions += [(index, end) for _, end in (entity.span, *entity.mentions)]
-    return FlowCaption(text, tuple(mentions), true=stated == ordered)
+    return FlowCaption(text, tuple(mentions))
 
 
 def _things(scene: Scene) -> list[int]:
@@ -173,28 +179,34 @@ def name_things(scene: Scene, rng: Random) -> FlowCaption:
 
 
 def captions(scenes: FlowScenes, settings: CaptionSettings) -> Iterator[list[FlowCaption]]:
-    """Return each scene's captions: `variants` of it, then as many of its mirror image.
+    """Return each scene's captions: `variants` of it, each twice, then as many of its mirror image.
 
-    A scene of which nothing can be said by the settings has captions that only name its things.
+    The first of the two is honest and may state anything that the second may, which the settings apply to. A
+    scene of which nothing can be said has captions that only name its things.
     """
+    honest = replace(settings, wrong=0.0, wrong_places=0.0)
     for index in range(len(scenes)):
         scene, true = scenes.scene(index), scenes.statements(index)
         rng = Random(f"{settings.seed}|{index}")
         found: list[FlowCaption] = []
         for mirrored in (False, True):
             pool = caption_pool(scene, true, mirrored=mirrored, held_out_family=settings.held_out_family)
-            if settings.wrong:
+            if settings.wrong or settings.wrong_places:
                 pool = reversible(scene, pool)
             for _ in range(settings.variants):
                 told = rng.random() >= settings.names_only
-                drawn = draw_caption(scene, pool, settings, rng) if told else None
-                found.append(drawn or name_things(scene, rng))
+                seed = rng.getrandbits(62)
+                for kind in (honest, settings):
+                    again = Random(seed)
+                    drawn = draw_caption(scene, pool, kind, again) if told else None
+                    caption = drawn or name_things(scene, again)
+                    found.append(replace(caption, honest=kind is honest))
         yield found
 
 
 @dataclass(frozen=True)
 class CaptionTokens:
-    """Tokenised captions; C = scenes x 2 x variants, in the order of `captions`.
+    """Tokenised captions; C = scenes x 2 x 2 variants, in the order of `captions`.
 
     Attributes:
         t5: int16 `[C, MAX_TOKENS]`, padded.
@@ -203,7 +215,7 @@ class CaptionTokens:
         clip_lengths: int16 `[C]`, start and end token included.
         mention_tokens: int16 `[C, MAX_MENTIONS]`, the last token of each mention, -1 for none.
         mention_objects: int16 `[C, MAX_MENTIONS]`, which object it is.
-        true: bool `[C]`, False where a relation is wrong on purpose.
+        honest: bool `[C]`, False where a relation may be wrong on purpose.
     """
 
     t5: npt.NDArray[np.int16]
@@ -212,7 +224,7 @@ class CaptionTokens:
     clip_lengths: npt.NDArray[np.int16]
     mention_tokens: npt.NDArray[np.int16]
     mention_objects: npt.NDArray[np.int16]
-    true: npt.NDArray[np.bool_]
+    honest: npt.NDArray[np.bool_]
 
 
 def tokenize_captions(
@@ -236,5 +248,5 @@ def tokenize_captions(
     lengths = (ids != t5.pad_token_id).sum(1).astype(np.int16)
     low = np.array(pooled["input_ids"], dtype=np.int16)
     low_lengths = np.array(pooled["attention_mask"], dtype=np.int16).sum(1, dtype=np.int16)
-    true = np.array([caption.true for caption in found])
-    return CaptionTokens(ids, lengths, low, low_lengths, tokens, objects, true)
+    honest = np.array([caption.honest for caption in found])
+    return CaptionTokens(ids, lengths, low, low_lengths, tokens, objects, honest)

@@ -1,9 +1,12 @@
 """Train the starter flow model: FLUX in small, with its text encoders, on procedural scenes.
 
-Three phases. First the text encoder alone learns from captions where each named thing will be, on average,
+Four phases. First the text encoder alone learns from captions where each named thing will be, on average,
 and what it is: that is what a layout must be computed from. Then text encoders and transformer learn
-rectified flow together, and on the side where the words' things are (`spatial_trainers.flow_teaching`).
-Last, the guidance input becomes real: for a part of each batch the target moves along the difference that a
+rectified flow together, and on the side where the words' things are (`spatial_trainers.flow_teaching`). Then
+captions may be wrong on purpose, and the text encoders stay as they are: like those that generators borrow,
+they know what the words mean, and it is the transformer that learns to trust them too little. Were they trained
+on, they would forget, and no LoRA of the transformer could bring relations back. Last, the guidance input
+becomes real: for a part of each batch the target moves along the difference that a
 caption makes to the averaged weights' own prediction (model guidance, arXiv 2502.12154).
 
 Differs from public pretraining in that latents say what they show (`spatial_trainers.flow_latents`), which
@@ -71,7 +74,8 @@ class FlowTraining:
     Attributes:
         text_steps: Steps of the text encoder alone.
         steps: All steps. A run may be resumed with other numbers of steps, and another `cooldown`.
-        wrong_from: Step from which captions may be wrong on purpose; before, relations are learned soon.
+        wrong_from: Step from which captions may be wrong on purpose and the text encoders keep their averaged
+            weights; before, relations are learned soon.
         guide_from: Step from which the guidance input is trained.
         batch_size, text_batch_size: Scenes a step; captions a step of the first phase.
         lr: Peak rate of Muon (matrices) and AdamW (all else).
@@ -218,10 +222,14 @@ class FlowTrainer:
         """Return the loss of step number `step` and its parts."""
         s = self.settings
         generator = torch.Generator().manual_seed(self.recipe.seed * 10**8 + step)
-        with cpu_autocast(), PlainAttention():
+        reading = step < s.wrong_from
+        with torch.set_grad_enabled(reading), cpu_autocast(), PlainAttention():
             text, pooled = self.encode(batch.t5, batch.clip)
-        parts = self.heads["mention"].losses(batch, text)  # pyright: ignore
-        loss = parts["place"] + 0.25 * (parts["kind"] + parts["color"])
+        parts: dict[str, Tensor] = {}
+        loss = torch.zeros(())
+        if reading:
+            parts = self.heads["mention"].losses(batch, text)  # pyright: ignore
+            loss = parts["place"] + 0.25 * (parts["kind"] + parts["color"])
         if step >= s.text_steps:
             clean = pack_latents(batch.latents)
             count = len(clean)
@@ -277,6 +285,8 @@ class FlowTrainer:
     def step(self, batch: FlowBatch, step: int) -> dict[str, float]:
         """Take optimizer step number `step`, counted from 0."""
         s = self.settings
+        if step == s.wrong_from:
+            self._settle_text()
         loss, log = self.losses(batch, step)
         loss.backward()
         trained = [p for p in self.names if p.grad is not None]
@@ -291,6 +301,13 @@ class FlowTrainer:
                 # The average must not remember the first weights for long.
                 self.average[name].lerp_(parameter, max(1 - s.ema, 1 / (step + 10)))
         return log
+
+    @torch.no_grad()
+    def _settle_text(self) -> None:
+        """Give the text encoders their averaged weights, which they keep."""
+        for name, parameter in self.parts.named_parameters():
+            if not name.startswith("transformer."):
+                parameter.copy_(self.average[name])
 
     @property
     def resumable(self) -> Resumable:
