@@ -48,6 +48,23 @@ ORDER = (
     "cli",
 )
 
+# So do the packages of trainers, and they from the modules that lie beside them, which use none of them.
+TRAINERS_ORDER = (
+    "pairs",
+    "review",
+    "dataset",
+    "backbone",
+    "reward_model",
+    "localizer",
+    "flow",
+    "rewards",
+    "rl",
+    "lora",
+    "bench",
+    "speed",
+    "commands",
+)
+
 ARRAYS = frozenset({"torch", "numpy", "PIL"})
 MODELS = ARRAYS | {"transformers", "safetensors", "huggingface_hub", "tokenizers"}
 # peft makes a model trainable and diffusers holds the pipeline: each only where that is done.
@@ -188,6 +205,21 @@ def test_pure_rooms_touch_no_files() -> None:
         if isinstance(node, ast.Call)
         and (name := getattr(node.func, "attr", getattr(node.func, "id", ""))) in calls
     ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_arrows_inside_trainers_point_upwards() -> None:
+    places = {"": 0} | {name: place for place, name in enumerate(TRAINERS_ORDER, start=1)}
+    packages = {path.parent.name for path in python_files(ROOT / "trainers") if path.name == "__init__.py"}
+    assert packages - {"trainers"} == set(TRAINERS_ORDER), "Put new packages into TRAINERS_ORDER."
+    wrong: list[str] = []
+    for path in python_files(ROOT / "trainers"):
+        inside = path.relative_to(ROOT / "trainers").parent.as_posix().removeprefix(".")
+        for line, name in imports(path):
+            parts = name.split(".")
+            other = parts[1] if parts[0] == "spatial_trainers" and len(parts) > 1 else ""
+            if places.get(other, 0) > places[inside]:
+                wrong.append(f"{where(path, line)} imports {name}: '{inside or 'trainers'}' stands above it.")
     assert not wrong, "\n".join(wrong)
 
 

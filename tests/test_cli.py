@@ -374,7 +374,7 @@ def test_scenes_are_decided_by_their_seed(spatial: Spatial, tmp_path: Path) -> N
 
 
 def test_scene_pairs_are_a_manifest_that_can_be_trained_on(spatial: Spatial, tmp_path: Path) -> None:
-    from spatial_trainers.pair_data import read_manifest
+    from spatial_trainers.pairs.data import read_manifest
 
     words = ("--count", "2", "--pairs", "--size", "64", "--num-relations", "2", "--split", "test")
     assert spatial("scenes", "render", "--out", str(tmp_path), *words).code == 0

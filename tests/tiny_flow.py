@@ -17,14 +17,14 @@ def build_tiny_flow(folder: Path) -> Path:
     """Write the pipeline as diffusers does and return its folder."""
     from diffusers import AutoencoderTiny
 
-    from spatial_trainers.flow_model import (
+    from spatial_trainers.flow.model import (
         FlowModelSettings,
         make_pipeline,
         new_text_encoders,
         new_transformer,
         save_pipeline,
     )
-    from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
+    from spatial_trainers.flow.tokenizers import clip_tokenizer, t5_tokenizer
 
     torch.manual_seed(0)
     settings = FlowModelSettings(

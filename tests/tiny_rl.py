@@ -10,13 +10,13 @@ from accelerate import Accelerator
 from tiny_pipelines import FAMILIES
 from torch import Tensor
 
-from spatial_trainers.advantage import AdvantageRecipe
-from spatial_trainers.policy import LoraRecipe
-from spatial_trainers.prompts import PromptsRecipe
-from spatial_trainers.rewards import Reward, RewardPart, RewardRecipe, RewardSum
-from spatial_trainers.rl_recipe import BaseRecipe, RlOptimizerRecipe, RlRecipe
-from spatial_trainers.rl_trainer import RlTrainer
-from spatial_trainers.rollout import Arguments, RolloutRecipe
+from spatial_trainers.rewards.sums import Reward, RewardPart, RewardRecipe, RewardSum
+from spatial_trainers.rl.advantage import AdvantageRecipe
+from spatial_trainers.rl.policy import LoraRecipe
+from spatial_trainers.rl.prompts import PromptsRecipe
+from spatial_trainers.rl.recipe import BaseRecipe, RlOptimizerRecipe, RlRecipe
+from spatial_trainers.rl.rollout import Arguments, RolloutRecipe
+from spatial_trainers.rl.trainer import RlTrainer
 
 PROMPTS = ["a red ball to the left of a blue cup", "a cup"]
 

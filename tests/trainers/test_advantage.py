@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spatial_trainers.advantage import AdvantageRecipe, choose
+from spatial_trainers.rl.advantage import AdvantageRecipe, choose
 
 RNG = np.random.default_rng(0)
 REWARDS = RNG.normal(size=(3, 24))

@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw
 from spatial_core.images import to_tensors
 from spatial_core.language.closure import Closure, facts_of
 from spatial_core.language.scene_graph import SceneGraph
-from spatial_trainers.build_pairs import build_pairs
 from spatial_trainers.dataset import shards as shards_module
+from spatial_trainers.dataset.build import build_pairs
 from spatial_trainers.dataset.build_recipe import (
     BuildRecipe,
     ChecksRecipe,
@@ -39,10 +39,10 @@ from spatial_trainers.dataset.checks import (
     verdict_faults,
 )
 from spatial_trainers.dataset.drafts import Draft, Failure
-from spatial_trainers.dataset.records import SIDES, image_of, read_records
 from spatial_trainers.dataset.scene_source import SceneSource
 from spatial_trainers.dataset.shards import BuildFolder, Shard
-from spatial_trainers.pair_data import read_manifest
+from spatial_trainers.pairs.data import read_manifest
+from spatial_trainers.pairs.records import SIDES, image_of, read_records
 from spatial_trainers.recipe import load_recipe
 
 RECIPE = BuildRecipe(
@@ -57,7 +57,7 @@ RECIPE = BuildRecipe(
 )
 COMMAND = """
 import sys
-from spatial_trainers.build_pairs import build_pairs
+from spatial_trainers.dataset.build import build_pairs
 from spatial_trainers.dataset.build_recipe import *
 build_pairs(BuildRecipe(
     name="tiny", output=sys.argv[1], licence="CC0-1.0", splits=SplitsRecipe(train=10, validation=1, test=1),

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from spatial_trainers.flow_losses import dpo_accuracy, flow_dpo_loss, noisy_latents, velocity_error
-from spatial_trainers.lora_data import fitted_size
-from spatial_trainers.lora_trainer import draw_level
+from spatial_trainers.lora.data import fitted_size
+from spatial_trainers.lora.losses import dpo_accuracy, flow_dpo_loss, noisy_latents, velocity_error
+from spatial_trainers.lora.trainer import draw_level
 
 
 def test_latents_go_from_the_picture_to_the_noise() -> None:

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from spatial_trainers.flow_batches import FlowBatch
-from spatial_trainers.flow_model import FlowModelSettings, new_transformer
-from spatial_trainers.flow_teaching import PlaceHead, SeenAttention, look_loss, look_targets
-from spatial_trainers.train_flow import token_ids
+from spatial_trainers.flow.batches import FlowBatch
+from spatial_trainers.flow.model import FlowModelSettings, new_transformer
+from spatial_trainers.flow.teaching import PlaceHead, SeenAttention, look_loss, look_targets
+from spatial_trainers.flow.train import token_ids
 
 LENGTH, WIDE = 6, 64
 

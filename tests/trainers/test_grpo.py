@@ -12,13 +12,13 @@ from tiny_rl import PROMPTS, bright, tiny_recipe, tiny_trainer
 from torch import Tensor
 
 from spatial_core.flow_sde import coefficients
-from spatial_trainers.advantage import AdvantageRecipe, Chosen, choose
-from spatial_trainers.grpo import GrpoRecipe, grpo_terms
-from spatial_trainers.nft import Nft, NftRecipe, nft_loss
-from spatial_trainers.policy import LoraRecipe
-from spatial_trainers.rewards import RewardError
-from spatial_trainers.rl_recipe import GuardsRecipe, RlOptimizerRecipe
-from spatial_trainers.rl_trainer import Guards
+from spatial_trainers.rewards.sums import RewardError
+from spatial_trainers.rl.advantage import AdvantageRecipe, Chosen, choose
+from spatial_trainers.rl.grpo import GrpoRecipe, grpo_terms
+from spatial_trainers.rl.nft import Nft, NftRecipe, nft_loss
+from spatial_trainers.rl.policy import LoraRecipe
+from spatial_trainers.rl.recipe import GuardsRecipe, RlOptimizerRecipe
+from spatial_trainers.rl.trainer import Guards
 
 SIGMAS = torch.tensor([1.0, 0.9, 0.7, 0.4, 0.0])
 
@@ -274,7 +274,7 @@ def test_too_little_memory_names_the_knob(monkeypatch: pytest.MonkeyPatch) -> No
     def full(*_: Any, **__: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("spatial_trainers.rl_trainer.sample_group", full)
+    monkeypatch.setattr("spatial_trainers.rl.trainer.sample_group", full)
     with pytest.raises(RuntimeError, match=r"'rollout.micro_batch_size' \(now 12"):
         trainer.take_step(PROMPTS)
 
@@ -283,8 +283,8 @@ def test_tiling_is_switched_off() -> None:
     from tiny_pipelines import FAMILIES
     from tiny_rl import embedded
 
-    from spatial_trainers.rewards import RewardPart, RewardSum
-    from spatial_trainers.rl_trainer import RlTrainer
+    from spatial_trainers.rewards.sums import RewardPart, RewardSum
+    from spatial_trainers.rl.trainer import RlTrainer
 
     trainer = tiny_trainer()
     pipeline = FAMILIES["flux"].pipeline()

@@ -8,7 +8,7 @@ import pytest
 
 from spatial_core import cli
 from spatial_core.scenes.objects import OBJECT_KINDS
-from spatial_trainers.kind_probe import BAR, probe_kinds
+from spatial_trainers.pairs.kind_probe import BAR, probe_kinds
 
 
 @pytest.mark.slow

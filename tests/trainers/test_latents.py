@@ -13,8 +13,8 @@ from tiny_pipelines import FAMILIES
 from torch import Tensor
 
 from spatial_core.lora import LoraCard, read_lora
+from spatial_trainers.adapter import add_lora, export_lora, lora_modules, lora_off, lora_weights
 from spatial_trainers.latents import decode_latents, encode_latents, side_unit
-from spatial_trainers.lora_adapter import add_lora, export_lora, lora_modules, lora_off, lora_weights
 from spatial_trainers.sample_grid import save_grid
 
 NAMES = ("flux", "sd3", "qwen_image")

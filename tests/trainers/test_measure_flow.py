@@ -14,8 +14,8 @@ from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
 from spatial_core.scenes.splits import split_of
 from spatial_core.spatial_accuracy import inverse_graph
 from spatial_trainers.commands import measure_starter
-from spatial_trainers.measure_flow import held_out_prompts, presence
-from spatial_trainers.prompts import write_prompts
+from spatial_trainers.flow.measure import held_out_prompts, presence
+from spatial_trainers.rl.prompts import write_prompts
 
 
 def test_prompts_state_test_combinations_only() -> None:

@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 from tiny_models import statements
 
-from spatial_trainers.pair_data import (
+from spatial_trainers.pairs.data import (
     comparisons,
     derive_labels,
     read_manifest,
-    step_indices,
 )
+from spatial_trainers.passes import step_indices
 
 BEFORE = statements(("ball", "left_of", "cup"), ("lamp", "on", "box"), ("vase", "above", "cup"))
 AFTER = statements(("ball", "right_of", "cup"), ("lamp", "on", "box"), ("vase", "above", "cup"))

@@ -17,7 +17,7 @@ from spatial_core.language.parser import parse_prompt
 from spatial_trainers.commands import build_pairs, export_pairs, import_pairs
 from spatial_trainers.dataset.exchange import pairs_of, write_pairs
 from spatial_trainers.dataset.forms import FORMS
-from spatial_trainers.dataset.records import SIDES, Record, read_records, write_records
+from spatial_trainers.pairs.records import SIDES, Record, read_records, write_records
 
 PROMPT, OTHER = "A red ball is to the left of a cup.", "A red ball is to the right of a cup."
 

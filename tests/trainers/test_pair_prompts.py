@@ -18,8 +18,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from spatial_core.language.closure import Closure, facts_of
 from spatial_core.language.parser import parse_prompt
 from spatial_core.language.scene_graph import SceneGraph
-from spatial_trainers.build_pairs import build_pairs
 from spatial_trainers.dataset.assembly import combinations_of
+from spatial_trainers.dataset.build import build_pairs
 from spatial_trainers.dataset.build_recipe import (
     BuildRecipe,
     ChecksRecipe,
@@ -33,7 +33,7 @@ from spatial_trainers.dataset.language_model import REQUEST, LanguageModelSource
 from spatial_trainers.dataset.pipeline_source import PipelinePictures
 from spatial_trainers.dataset.places import PLACES
 from spatial_trainers.dataset.prompt_list import ListSource, read_prompts, share_out
-from spatial_trainers.dataset.records import Record, read_records
+from spatial_trainers.pairs.records import Record, read_records
 
 RECIPE = BuildRecipe(
     name="tiny",

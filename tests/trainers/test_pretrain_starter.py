@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from spatial_core.language.questions import question
 from spatial_core.scenes.closure import BINARY, FAMILIES, PLACES
 from spatial_core.scenes.splits import split_of
-from spatial_trainers import pretrain_starter, scene_cache
-from spatial_trainers.pretrain_starter import PretrainSettings, rate_at, run
-from spatial_trainers.question_data import WALL, QuestionSampler, phrase_pieces
+from spatial_trainers import scene_cache
+from spatial_trainers.backbone import train as pretrain_starter
+from spatial_trainers.backbone.questions import WALL, QuestionSampler, phrase_pieces
+from spatial_trainers.backbone.train import PretrainSettings, rate_at, run
 from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, SceneCache, build_shard
 
 

@@ -18,12 +18,12 @@ from tiny_models import statements
 from tiny_pipelines import FAMILIES, PROMPT
 from torch import Tensor
 
-from spatial_trainers import train_reward as trainer_module
 from spatial_trainers.checkpoint import load_state, save_state
-from spatial_trainers.pair_data import comparisons
-from spatial_trainers.previews import Previews
+from spatial_trainers.pairs.data import comparisons
 from spatial_trainers.recipe import PreviewsRecipe, RewardRecipe, build
-from spatial_trainers.train_reward import JUDGE_FOLDER, METRICS_FILE, STATE_FILE, train_reward
+from spatial_trainers.reward_model import train as trainer_module
+from spatial_trainers.reward_model.previews import Previews
+from spatial_trainers.reward_model.train import JUDGE_FOLDER, METRICS_FILE, STATE_FILE, train_reward
 
 SIDE = 32
 CPU = torch.device("cpu")

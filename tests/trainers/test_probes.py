@@ -12,8 +12,8 @@ import torch
 
 from spatial_core import cli
 from spatial_core.statistics import wilson_interval
-from spatial_trainers.pair_data import read_manifest
-from spatial_trainers.probes import ProbeResult, TfIdf, image_probe, probe_pairs, text_probe
+from spatial_trainers.pairs.data import read_manifest
+from spatial_trainers.pairs.probes import ProbeResult, TfIdf, image_probe, probe_pairs, text_probe
 
 THINGS = ("mug", "ball", "book", "vase", "lamp", "plate")
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spatial_core.pipeline import predict, prepare
 from spatial_trainers.fingerprint import module_sha256, tokenizer_sha256
-from spatial_trainers.prompt_cache import PromptCache
+from spatial_trainers.rl.prompt_cache import PromptCache
 
 PROMPTS = ["a red ball", "a blue cup to the left of a green plate and behind a box"]
 # Family -> guidance, the negative prompt that goes with it, and tokens.
@@ -160,7 +160,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.Mon
         Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("spatial_trainers.prompt_cache.save_file", full)
+    monkeypatch.setattr("spatial_trainers.rl.prompt_cache.save_file", full)
     with pytest.raises(OSError, match="No space left"):
         cache.encode(PROMPTS)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

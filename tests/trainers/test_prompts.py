@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from spatial_core.language.parser import parse_prompt
-from spatial_trainers.prompts import (
+from spatial_trainers.recipe import build
+from spatial_trainers.rl.prompts import (
     CurriculumSampler,
     GroupSampler,
     Prompt,
@@ -20,7 +21,6 @@ from spatial_trainers.prompts import (
     read_prompts,
     write_prompts,
 )
-from spatial_trainers.recipe import build
 
 
 def test_a_text_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spatial_trainers.dataset.records import (
+from spatial_trainers.pairs.records import (
     dump_record,
     image_of,
     iter_records,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tiny_models import statements
 
-from spatial_trainers.pair_data import FOCUSED, Comparison, ImageReference, Pair, PairEdit, derive_labels
-from spatial_trainers.reward_validation import (
+from spatial_trainers.pairs.data import FOCUSED, Comparison, ImageReference, Pair, PairEdit, derive_labels
+from spatial_trainers.reward_model.validation import (
     Judgement,
     Temperatures,
     fit_temperatures,

@@ -27,8 +27,9 @@ from torch import Tensor
 from spatial_core.images import to_pil
 from spatial_trainers.commands import serve_reward as command
 from spatial_trainers.recipe import build
-from spatial_trainers.reward_client import RemoteReward
-from spatial_trainers.rewards import (
+from spatial_trainers.rewards.client import RemoteReward
+from spatial_trainers.rewards.server import Limits, RewardServer
+from spatial_trainers.rewards.sums import (
     BackgroundReward,
     RewardError,
     RewardPart,
@@ -37,7 +38,6 @@ from spatial_trainers.rewards import (
     ScorerReward,
     load_reward,
 )
-from spatial_trainers.serve_reward import Limits, RewardServer
 
 # Seconds that nothing here takes, not even on a machine that does ten other things.
 PATIENCE = 60.0

@@ -12,16 +12,16 @@ from diffusers import AutoencoderTiny
 from tiny_rl import bright, tiny_recipe
 from torch import nn
 
-from spatial_trainers.advantage import AdvantageRecipe
-from spatial_trainers.flow_model import (
+from spatial_trainers.flow.model import (
     FlowModelSettings,
     make_pipeline,
     new_text_encoders,
     new_transformer,
 )
-from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
-from spatial_trainers.rewards import RewardPart, RewardSum
-from spatial_trainers.rl_trainer import RlTrainer
+from spatial_trainers.flow.tokenizers import clip_tokenizer, t5_tokenizer
+from spatial_trainers.rewards.sums import RewardPart, RewardSum
+from spatial_trainers.rl.advantage import AdvantageRecipe
+from spatial_trainers.rl.trainer import RlTrainer
 
 TOKENS = 64
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from spatial_core.flow_sde import transition
 from spatial_core.pipeline import predict
-from spatial_trainers.forward_counts import ForwardCounter
-from spatial_trainers.rollout import Rollout, RolloutRecipe, group_seeds, sample_group, window_start
+from spatial_trainers.rl.forward_counts import ForwardCounter
+from spatial_trainers.rl.rollout import Rollout, RolloutRecipe, group_seeds, sample_group, window_start
 
 GUIDANCE: dict[str, dict[str, float]] = {
     "flux": {"guidance_scale": 3.0},

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from spatial_trainers.pair_data import FOCUSED, read_manifest
+from spatial_trainers.pairs.data import FOCUSED, read_manifest
+from spatial_trainers.pairs.scene_pairs import render_pairs
 from spatial_trainers.recipe import ScenesRecipe
-from spatial_trainers.scene_pairs import render_pairs
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def test_a_rendered_cache_is_used_again(recipe: ScenesRecipe, monkeypatch: pytes
     assert {path: path.stat().st_mtime_ns for path in manifest.parent.iterdir()} == before
     other = Path(recipe.cache) / "other"
     monkeypatch.setattr(
-        "spatial_trainers.scene_pairs._render_shard", lambda *_: (_ for _ in ()).throw(RuntimeError)
+        "spatial_trainers.pairs.scene_pairs._render_shard", lambda *_: (_ for _ in ()).throw(RuntimeError)
     )
     with pytest.raises(RuntimeError):
         render_pairs(replace(recipe, cache=str(other), seed=1))

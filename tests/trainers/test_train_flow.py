@@ -18,9 +18,10 @@ from spatial_core.language.scene_graph import PICTURE
 from spatial_core.scenes.closure import FLOOR, Statement
 from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.splits import kinds_of, split_of, statement_split
-from spatial_trainers import train_flow, train_vae
-from spatial_trainers.flow_batches import FlowBatches, training_batches
-from spatial_trainers.flow_captions import (
+from spatial_trainers.flow import train as train_flow
+from spatial_trainers.flow import train_vae
+from spatial_trainers.flow.batches import FlowBatches, training_batches
+from spatial_trainers.flow.captions import (
     CaptionSettings,
     caption_pool,
     captions,
@@ -28,14 +29,13 @@ from spatial_trainers.flow_captions import (
     name_things,
     tokenize_captions,
 )
-from spatial_trainers.flow_latents import LatentCode, as_pixels, fit_basis, kind_codes
-from spatial_trainers.flow_layout import KINDS, flow_layout
-from spatial_trainers.flow_model import FlowModelSettings, new_scheduler
-from spatial_trainers.flow_scenes import FlowScenes, SceneSettings, build_scenes
-from spatial_trainers.flow_sheet import save_sheet
-from spatial_trainers.flow_tokenizers import clip_tokenizer, t5_tokenizer
-from spatial_trainers.recipe import load_recipe
-from spatial_trainers.train_flow import (
+from spatial_trainers.flow.latents import LatentCode, as_pixels, fit_basis, kind_codes
+from spatial_trainers.flow.layout import KINDS, flow_layout
+from spatial_trainers.flow.model import FlowModelSettings, new_scheduler
+from spatial_trainers.flow.scenes import FlowScenes, SceneSettings, build_scenes
+from spatial_trainers.flow.sheet import save_sheet
+from spatial_trainers.flow.tokenizers import clip_tokenizer, t5_tokenizer
+from spatial_trainers.flow.train import (
     FlowRecipe,
     FlowTrainer,
     FlowTraining,
@@ -43,7 +43,7 @@ from spatial_trainers.train_flow import (
     pack_latents,
     rate_at,
 )
-from spatial_trainers.train_vae import (
+from spatial_trainers.flow.train_vae import (
     HalfTrainer,
     VaeSettings,
     encoder_loss,
@@ -52,6 +52,7 @@ from spatial_trainers.train_vae import (
     reconstruction_psnr,
     train_half,
 )
+from spatial_trainers.recipe import load_recipe
 
 SIZE = 24
 

@@ -14,8 +14,10 @@ from safetensors.torch import load_file
 from spatial_core.localizer import Sighting, SpatialLocalizer
 from spatial_core.localizer_network import DenseFields
 from spatial_core.scenes.sampling import sample_scenes
-from spatial_trainers import localizer_data, scene_cache, train_localizer
-from spatial_trainers.localizer_data import (
+from spatial_trainers import scene_cache
+from spatial_trainers.localizer import data as localizer_data
+from spatial_trainers.localizer import train as train_localizer
+from spatial_trainers.localizer.data import (
     CELLS,
     Pictures,
     load_pictures,
@@ -26,9 +28,9 @@ from spatial_trainers.localizer_data import (
     whole_boxes,
     worse,
 )
-from spatial_trainers.localizer_evaluation import evaluate, report
+from spatial_trainers.localizer.evaluation import evaluate, report
+from spatial_trainers.localizer.train import LocalizerSettings, losses, rate_at, run
 from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, PATTERN_NAMES, build_shard
-from spatial_trainers.train_localizer import LocalizerSettings, losses, rate_at, run
 
 SETTINGS = LocalizerSettings(
     cache="",

@@ -23,12 +23,12 @@ from tiny_pipelines import FAMILIES
 from torch import Tensor
 
 from spatial_core.lora import read_lora
-from spatial_trainers import train_lora as module
-from spatial_trainers.lora_data import read_pictures
-from spatial_trainers.lora_recipe import PicturesRecipe, TrainLoraRecipe
+from spatial_trainers.lora import train as module
+from spatial_trainers.lora.data import read_pictures
+from spatial_trainers.lora.recipe import PicturesRecipe, TrainLoraRecipe
+from spatial_trainers.lora.train import LORA_FOLDER, METRICS_FILE, SAMPLES_FOLDER, LoraRun, train_lora
 from spatial_trainers.recipe import as_table, build, load_recipe
-from spatial_trainers.rl_checkpoint import STATE_FILE
-from spatial_trainers.train_lora import LORA_FOLDER, METRICS_FILE, SAMPLES_FOLDER, LoraRun, train_lora
+from spatial_trainers.rl.checkpoint import STATE_FILE
 
 SIDE = 32
 WEIGHTS = Path(LORA_FOLDER) / "pytorch_lora_weights.safetensors"
@@ -328,8 +328,8 @@ def test_two_processes_give_the_result_of_one(base: Path, manifest: Path, tmp_pa
     r = recipe(base, tmp_path / "two", data, optimizer=changes)
     script = tmp_path / "two.py"
     script.write_text(
-        "import json, sys\nfrom spatial_trainers.lora_recipe import TrainLoraRecipe\n"
-        "from spatial_trainers.recipe import build\nfrom spatial_trainers.train_lora import train_lora\n"
+        "import json, sys\nfrom spatial_trainers.lora.recipe import TrainLoraRecipe\n"
+        "from spatial_trainers.recipe import build\nfrom spatial_trainers.lora.train import train_lora\n"
         f"table = json.loads({json.dumps(json.dumps(_filled(as_table(r))))})\n"
         "train_lora(build(TrainLoraRecipe, table))\n"
     )
@@ -524,7 +524,7 @@ def test_a_checkpoint_of_something_else_a_full_disk_and_too_little_memory(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
 
     with monkeypatch.context() as patch:
-        patch.setattr("spatial_trainers.lora_trainer.predict", hungry)
+        patch.setattr("spatial_trainers.lora.trainer.predict", hungry)
         with pytest.raises(
             ValueError, match=r"too little memory .*Lower 'optimizer.micro_batch_size' \(now 1"
         ):

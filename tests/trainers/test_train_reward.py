@@ -21,13 +21,13 @@ from tiny_models import statements
 from spatial_core.reward_model import JUDGE_FILE, RewardOutput, SpatialRewardModel, read_judge
 from spatial_core.scorers.reward import RewardScorer
 from spatial_trainers import checkpoint as checkpoint_module
-from spatial_trainers import train_reward as trainer_module
 from spatial_trainers.checkpoint import TrainingState, load_state, save_state
-from spatial_trainers.pair_data import comparisons, read_manifest
+from spatial_trainers.pairs.data import comparisons, read_manifest
 from spatial_trainers.plain_attention import PlainAttention
 from spatial_trainers.recipe import LossRecipe, OptimizerRecipe, RewardRecipe, build
-from spatial_trainers.reward_batches import Batcher, prefetched
-from spatial_trainers.train_reward import (
+from spatial_trainers.reward_model import train as trainer_module
+from spatial_trainers.reward_model.batches import Batcher, prefetched
+from spatial_trainers.reward_model.train import (
     BEST_FILE,
     JUDGE_FOLDER,
     METRICS_FILE,
@@ -460,7 +460,7 @@ def test_two_processes_take_the_steps_of_one(make: Make, tmp_path: Path) -> None
     script.write_text(
         "import json, sys\n"
         "from spatial_trainers.recipe import RewardRecipe, build\n"
-        "from spatial_trainers.train_reward import train_reward\n"
+        "from spatial_trainers.reward_model.train import train_reward\n"
         "drop = lambda t: {k: drop(v) if isinstance(v, dict) else v for k, v in t.items() if v is not None}\n"
         "train_reward(build(RewardRecipe, drop(json.load(open(sys.argv[1])))))\n",
         encoding="utf-8",

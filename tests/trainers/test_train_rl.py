@@ -23,16 +23,16 @@ from transformers import T5EncoderModel
 import spatial_trainers.checkpoint as checkpoint_module
 from spatial_core.cli import main
 from spatial_core.lora import read_lora
-from spatial_trainers.advantage import Chosen
 from spatial_trainers.checkpoint import load_state
-from spatial_trainers.nft import NftRecipe
-from spatial_trainers.prompts import PromptsRecipe
 from spatial_trainers.recipe import build
-from spatial_trainers.rewards import RewardRecipe
-from spatial_trainers.rl_base import check_base, check_guidance
-from spatial_trainers.rl_recipe import BaseRecipe, EvaluationRecipe, RlRecipe
-from spatial_trainers.rollout import RolloutRecipe
-from spatial_trainers.train_rl import RlRun, train_rl
+from spatial_trainers.rewards.sums import RewardRecipe
+from spatial_trainers.rl.advantage import Chosen
+from spatial_trainers.rl.base import check_base, check_guidance
+from spatial_trainers.rl.nft import NftRecipe
+from spatial_trainers.rl.prompts import PromptsRecipe
+from spatial_trainers.rl.recipe import BaseRecipe, EvaluationRecipe, RlRecipe
+from spatial_trainers.rl.rollout import RolloutRecipe
+from spatial_trainers.rl.train import RlRun, train_rl
 
 PROMPTS = (
     "a red ball to the left of a blue cube",
@@ -66,7 +66,7 @@ def recipe(base: Path, tmp_path: Path) -> RlRecipe:
         steps=6,
         base=BaseRecipe(str(base), dtype="float32"),
         prompts=PromptsRecipe(file=str(prompts)),
-        reward=(RewardRecipe(function="spatial_trainers.toy_rewards:bright_left"),),
+        reward=(RewardRecipe(function="spatial_trainers.rewards.toy:bright_left"),),
         evaluation=EvaluationRecipe(prompts=2, num_inference_steps=2, grid=2),
         trackers=(),
     )
@@ -230,7 +230,7 @@ def test_two_processes_give_the_result_of_one(recipe: RlRecipe, tmp_path: Path) 
     script = tmp_path / "run.py"
     script.write_text(
         "import json, sys\nfrom spatial_trainers.recipe import build\n"
-        "from spatial_trainers.rl_recipe import RlRecipe\nfrom spatial_trainers.train_rl import train_rl\n"
+        "from spatial_trainers.rl.recipe import RlRecipe\nfrom spatial_trainers.rl.train import train_rl\n"
         f"table = json.loads({json.dumps(json.dumps(table))})\n"
         "train_rl(build(RlRecipe, {**table, 'output': sys.argv[1]}))\n"
     )
@@ -271,7 +271,7 @@ def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     def loads(*_: Any, **__: Any) -> Any:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("spatial_trainers.train_rl.load_base", loads)
+    monkeypatch.setattr("spatial_trainers.rl.train.load_base", loads)
 
 
 @pytest.mark.usefixtures("nothing_loads")

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from spatial_core.scorers.base import SpatialScorer
 from spatial_core.selection import probability_better
 from spatial_trainers.bench.journal import drop_cut_line
-from spatial_trainers.pair_data import Comparison, chunks
+from spatial_trainers.pairs.data import Comparison, chunks
 
 WAYS = ("prompt", "prompt_rejected")
 _NAMED = {"chosen": (1.0, 0.0), "rejected": (0.0, 1.0), "tie": (0.0, 0.0)}

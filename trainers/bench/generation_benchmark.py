@@ -100,7 +100,7 @@ def run_generation_benchmark(
 def held_out_set(count: int) -> PromptSet:
     """Return prompts of the scenes' test combinations, one to four relations, all of which can be judged."""
     from spatial_trainers.bench.prompt_files import BenchPrompt
-    from spatial_trainers.measure_flow import held_out_prompts
+    from spatial_trainers.flow.measure import held_out_prompts
 
     prompts = held_out_prompts(count, invertible=True)
     return PromptSet(

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from spatial_core.selection import expected_max, pass_at_n
 from spatial_trainers.bench.prompt_files import BenchPrompt
-from spatial_trainers.pair_accuracy import share
+from spatial_trainers.pairs.accuracy import share
 
 
 def selected_at_n(scores: ArrayLike, correct: Sequence[bool], n: int) -> float:

@@ -13,7 +13,7 @@ from spatial_core.report_sheet import SheetEntry, draw_sheet
 from spatial_trainers.bench.generation_run import SCORES, VERDICTS, Run, reports_of
 from spatial_trainers.bench.journal import read_journal
 from spatial_trainers.bench.published import TABLE_2, TABLE_2_COLUMNS
-from spatial_trainers.pair_accuracy import number, table_line
+from spatial_trainers.pairs.accuracy import number, table_line
 
 SHEET_LIMIT = 12
 LISTED = 20

@@ -25,7 +25,7 @@ from spatial_core.scorers.base import PromptLike, RelationReport, SpatialScorer,
 from spatial_core.spatial_accuracy import inverse_graph, spatial_accuracy
 from spatial_trainers.bench.journal import read_journal
 from spatial_trainers.bench.prompt_files import BenchPrompt
-from spatial_trainers.pair_data import chunks
+from spatial_trainers.pairs.data import chunks
 
 SEEDS_PER_PROMPT = 10_000
 RUN_FILE, SCORES, VERDICTS, FAILED = "run.json", "scores.jsonl", "verdicts.jsonl", "failed.json"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatial_trainers.bench.starter_pairs import StarterPairsRecipe, build_starter_pairs
-from spatial_trainers.dataset.records import read_records
-from spatial_trainers.pair_data import SPLITS, Comparison, Pair, PairSet, comparisons, read_manifest
+from spatial_trainers.pairs.data import SPLITS, Comparison, Pair, PairSet, comparisons, read_manifest
+from spatial_trainers.pairs.records import read_records
+from spatial_trainers.pairs.scene_pairs import render_pairs
 from spatial_trainers.recipe import RewardRecipe, load_recipe, recipe_path
-from spatial_trainers.scene_pairs import render_pairs
 
 
 @dataclass(frozen=True)

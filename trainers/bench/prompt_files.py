@@ -237,7 +237,7 @@ def _unigenbench(path: Path) -> Iterator[BenchPrompt]:
 
 
 def _pairs(path: Path) -> Iterator[BenchPrompt]:
-    from spatial_trainers.dataset.records import read_records
+    from spatial_trainers.pairs.records import read_records
 
     for record in read_records(path):
         yield BenchPrompt(record["id"], record["prompt"], (record["scene"],) if record.get("scene") else ())

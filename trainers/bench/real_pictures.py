@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from spatial_core.images import to_tensors
-from spatial_trainers.flow_scenes import sample_flow_scenes
+from spatial_trainers.flow.scenes import sample_flow_scenes
 
 _FIRST_SEED = 5_000_000_000
 """Beyond the seeds of training, of measured prompts and of RL's."""

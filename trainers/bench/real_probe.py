@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spatial_trainers.pair_accuracy import share
-from spatial_trainers.probes import fit, small_cnn
+from spatial_trainers.pairs.accuracy import share
+from spatial_trainers.pairs.probes import fit, small_cnn
 
 _BATCH, _PASSES = 64, 4
 

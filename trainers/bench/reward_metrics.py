@@ -10,7 +10,7 @@ from typing import Any
 
 from spatial_core.statistics import mcnemar, reliability_bins
 from spatial_trainers.bench.answers import WAYS, Answer, Key, key_of
-from spatial_trainers.pair_accuracy import (
+from spatial_trainers.pairs.accuracy import (
     both_ways,
     by_edits,
     by_family,
@@ -21,7 +21,7 @@ from spatial_trainers.pair_accuracy import (
     in_both_orders,
     share,
 )
-from spatial_trainers.pair_data import FOCUSED, Comparison
+from spatial_trainers.pairs.data import FOCUSED, Comparison
 
 
 def measure_answers(

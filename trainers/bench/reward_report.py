@@ -9,7 +9,7 @@ from typing import Any
 from spatial_core.atomic_files import atomic_path
 from spatial_core.statistics import wilson_interval
 from spatial_trainers.bench.published import MORE_EDITS, ONE_EDIT, TABLE_1
-from spatial_trainers.pair_accuracy import number, table_line
+from spatial_trainers.pairs.accuracy import number, table_line
 
 _PUBLISHED_NOTE = (
     "Rows marked *published* are the paper's (arXiv 2602.24233), on the authors' 365 pairs of generated "

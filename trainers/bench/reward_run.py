@@ -14,7 +14,7 @@ from spatial_trainers.bench.pair_set import BenchPairs, with_training
 from spatial_trainers.bench.plotting import can_plot
 from spatial_trainers.bench.reward_metrics import compare_scorers, measure_answers
 from spatial_trainers.bench.reward_report import draw_plot, report
-from spatial_trainers.pair_data import Pair
+from spatial_trainers.pairs.data import Pair
 
 RUN_FILE, REPORT, REPORT_JSON, PLOT = "run.json", "report.md", "report.json", "report.png"
 
@@ -117,7 +117,7 @@ def _note_run(path: Path, pairs: BenchPairs, scorers: Mapping[str, str]) -> None
 
 
 def _probes(train: Sequence[Pair], pairs: BenchPairs, path: Path) -> list[dict[str, Any]]:
-    from spatial_trainers.probes import probe_pairs
+    from spatial_trainers.pairs.probes import probe_pairs
 
     if path.is_file():
         kept = json.loads(path.read_text("utf-8"))

@@ -27,7 +27,7 @@ from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.sampling import SAMPLER_VERSION
 from spatial_core.scenes.scene import Scene
 from spatial_core.scenes.statements import PAPER_HISTOGRAM
-from spatial_trainers.dataset.records import dump_record, write_records
+from spatial_trainers.pairs.records import dump_record, write_records
 
 MANIFEST = "manifest.jsonl"
 _FIRST_SEED = 10**15

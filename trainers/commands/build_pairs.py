@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> None:
     if args.check:
         print(f"{args.recipe}: {sum(recipe.wanted().values())} pairs; no mistakes.")
         return
-    from spatial_trainers.build_pairs import build_pairs
+    from spatial_trainers.dataset.build import build_pairs
 
     result = build_pairs(recipe)
     if result is None:

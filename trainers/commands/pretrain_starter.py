@@ -20,8 +20,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ValueError: If it has mistakes.
     """
-    from spatial_trainers.pretrain_starter import PretrainSettings
-    from spatial_trainers.pretrain_starter import run as pretrain
+    from spatial_trainers.backbone.train import PretrainSettings
+    from spatial_trainers.backbone.train import run as pretrain
 
     recipe = read_recipe(args, PretrainSettings)
     if args.check:

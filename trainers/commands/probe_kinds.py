@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Probe and print; 1 if too few kinds were named."""
     from spatial_core.statistics import wilson_interval
-    from spatial_trainers.kind_probe import BAR, probe_kinds
+    from spatial_trainers.pairs.kind_probe import BAR, probe_kinds
 
     named = probe_kinds(train=args.train, test=args.test, seed=args.seed)
     right, total = sum(named.values()), args.test * len(named)

@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Probe and print; 1 if a probe told the sides apart, or too few pairs were there to rule it out."""
-    from spatial_trainers.pair_data import read_manifest
-    from spatial_trainers.probes import BAR, probe_pairs
+    from spatial_trainers.pairs.data import read_manifest
+    from spatial_trainers.pairs.probes import BAR, probe_pairs
 
     manifest = args.pairs if args.pairs.endswith(".jsonl") else _rendered(args.pairs, args.overrides)
     results = probe_pairs(
@@ -66,8 +66,8 @@ def _rendered(recipe: str, overrides: Sequence[str]) -> Path:
     Raises:
         ValueError: If the recipe has mistakes or no scenes.
     """
+    from spatial_trainers.pairs.scene_pairs import render_pairs
     from spatial_trainers.recipe import RewardRecipe, load_recipe
-    from spatial_trainers.scene_pairs import render_pairs
 
     scenes = load_recipe(recipe, RewardRecipe, overrides=overrides).data.scenes
     if scenes is None:

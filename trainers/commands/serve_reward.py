@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> None:
     """Load the scorer and serve until interrupted."""
     import torch
 
-    from spatial_trainers.rewards import RewardRecipe, load_reward
-    from spatial_trainers.serve_reward import Limits, RewardServer, check_exposure
+    from spatial_trainers.rewards.server import Limits, RewardServer, check_exposure
+    from spatial_trainers.rewards.sums import RewardRecipe, load_reward
 
     token = os.environ.get(TOKEN_VARIABLE, "")
     check_exposure(args.host, token)

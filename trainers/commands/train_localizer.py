@@ -20,8 +20,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ValueError: If it has mistakes.
     """
-    from spatial_trainers.train_localizer import LocalizerSettings
-    from spatial_trainers.train_localizer import run as train
+    from spatial_trainers.localizer.train import LocalizerSettings
+    from spatial_trainers.localizer.train import run as train
 
     recipe = read_recipe(args, LocalizerSettings)
     if args.check:

@@ -16,14 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read the recipe, then train."""
-    from spatial_trainers.lora_recipe import TrainLoraRecipe
+    from spatial_trainers.lora.recipe import TrainLoraRecipe
 
     recipe = read_recipe(args, TrainLoraRecipe)
     if args.check:
         o = recipe.optimizer
         print(f"{args.recipe}: {o.steps} steps of {o.examples_per_step} examples; no mistakes.")
         return
-    from spatial_trainers.train_lora import SAMPLES_FOLDER, train_lora
+    from spatial_trainers.lora.train import SAMPLES_FOLDER, train_lora
 
     path = train_lora(recipe)
     if path is not None:

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
             "no mistakes."
         )
         return
-    from spatial_trainers.train_reward import JUDGE_FOLDER, train_reward
+    from spatial_trainers.reward_model.train import JUDGE_FOLDER, train_reward
 
     card = train_reward(recipe)
     if card:

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read the recipe, then train."""
-    from spatial_trainers.rl_recipe import RlRecipe
+    from spatial_trainers.rl.recipe import RlRecipe
 
     recipe = read_recipe(args, RlRecipe)
     if args.check:
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> None:
             f"{recipe.rollout.group_size}, {kept} kept of each; no mistakes."
         )
         return
-    from spatial_trainers.train_rl import train_rl
+    from spatial_trainers.rl.train import train_rl
 
     result = train_rl(recipe)
     if result:

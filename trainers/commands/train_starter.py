@@ -20,8 +20,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ValueError: If it has mistakes.
     """
-    from spatial_trainers.train_flow import FlowRecipe
-    from spatial_trainers.train_flow import run as train
+    from spatial_trainers.flow.train import FlowRecipe
+    from spatial_trainers.flow.train import run as train
 
     recipe = read_recipe(args, FlowRecipe)
     if args.check:

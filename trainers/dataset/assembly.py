@@ -14,8 +14,8 @@ from spatial_core.atomic_files import write_text
 from spatial_core.language.relations import RELATIONS
 from spatial_trainers.dataset.build_recipe import BuildRecipe
 from spatial_trainers.dataset.checks import edited_relations, near_duplicates, verdict_faults
-from spatial_trainers.dataset.records import SPLITS, Record, write_records
 from spatial_trainers.dataset.shards import BuildFolder, Shard
+from spatial_trainers.pairs.records import SPLITS, Record, write_records
 
 Combination = tuple[str, tuple[str, ...], tuple[str, ...]]
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_trainers.dataset.build_recipe import ChecksRecipe
-from spatial_trainers.dataset.records import Record
+from spatial_trainers.pairs.records import Record
 
 if TYPE_CHECKING:
     from spatial_core.scorers.base import SpatialScorer

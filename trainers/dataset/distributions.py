@@ -10,7 +10,7 @@ from typing import Any
 
 from spatial_core.atomic_files import atomic_path
 from spatial_trainers.dataset.build_recipe import PAPER_RELATIONS
-from spatial_trainers.dataset.records import Record
+from spatial_trainers.pairs.records import Record
 
 PAPER_EDITS = {1: 180, 2: 185}
 """Pairs of the paper's benchmark with one edit, and with two or three (arXiv 2602.24233, table 1)."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from spatial_trainers.dataset.records import Record
+from spatial_trainers.pairs.records import Record
 
 
 @dataclass(frozen=True)

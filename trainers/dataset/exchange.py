@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spatial_core.atomic_files import write_bytes
-from spatial_trainers.dataset.records import SIDES, Record, image_of, iter_records, validate, write_records
+from spatial_trainers.pairs.records import SIDES, Record, image_of, iter_records, validate, write_records
 
 SHOWN = ("id", "split", "scene", "prompt", "prompt_rejected")
 """Keys that people look for; forms that have columns give them one each, and the rest one in JSON."""

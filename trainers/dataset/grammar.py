@@ -23,7 +23,7 @@ from spatial_trainers.dataset.drafts import Failure, pair_id
 from spatial_trainers.dataset.perturbed import perturbed_record
 from spatial_trainers.dataset.places import PLACES, Place
 from spatial_trainers.dataset.prompt_list import rng_of
-from spatial_trainers.dataset.records import Record
+from spatial_trainers.pairs.records import Record
 
 _T = TypeVar("_T")
 _ATTEMPTS = 60

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spatial_core.atomic_files import write_bytes, write_text
 from spatial_trainers.dataset.exchange import PairFiles, file_name, joined, pairs_of
-from spatial_trainers.dataset.records import SIDES, SPLITS, Record
+from spatial_trainers.pairs.records import SIDES, SPLITS, Record
 
 
 def export_imagefolder(manifest: str | Path, folder: str | Path) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 from spatial_core.atomic_files import write_bytes, write_text
 from spatial_trainers.dataset.exchange import PairFiles, pairs_of
-from spatial_trainers.dataset.records import SIDES, Record
+from spatial_trainers.pairs.records import SIDES, Record
 from spatial_trainers.review.answers import SHOWN_ANSWERS, to_answer
 from spatial_trainers.review.decisions import decide
 

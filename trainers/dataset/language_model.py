@@ -15,7 +15,7 @@ from spatial_trainers.dataset.drafts import Failure, pair_id
 from spatial_trainers.dataset.grammar import draw_place
 from spatial_trainers.dataset.perturbed import perturbed_record
 from spatial_trainers.dataset.prompt_list import rng_of
-from spatial_trainers.dataset.records import Record
+from spatial_trainers.pairs.records import Record
 
 REQUEST = (
     "Write a prompt for a text-to-image model that describes a {place} in 40 to 100 words. Name {things} "

@@ -9,7 +9,7 @@ from typing import Any
 
 from spatial_core.atomic_files import atomic_path, write_text
 from spatial_trainers.dataset.exchange import SHOWN, PairFiles, joined, pairs_of
-from spatial_trainers.dataset.records import SIDES, SPLITS, iter_records
+from spatial_trainers.pairs.records import SIDES, SPLITS, iter_records
 
 PAIRS_PER_FILE = 2000
 

@@ -10,7 +10,7 @@ from spatial_core.language.closure import Closure
 from spatial_core.language.perturb import Perturbation, perturb
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_trainers.dataset.drafts import Failure, pair_id
-from spatial_trainers.dataset.records import Record
+from spatial_trainers.pairs.records import Record
 
 _LIMIT = 16
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from spatial_trainers.dataset.build_recipe import BuildRecipe
 from spatial_trainers.dataset.drafts import Draft, Failure
-from spatial_trainers.dataset.records import Record
+from spatial_trainers.pairs.records import Record
 
 
 class PipelinePictures:

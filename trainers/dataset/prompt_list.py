@@ -15,7 +15,7 @@ from spatial_core.language.parser import parse_prompt
 from spatial_trainers.dataset.build_recipe import BuildRecipe
 from spatial_trainers.dataset.drafts import Failure, pair_id
 from spatial_trainers.dataset.perturbed import perturbed_record
-from spatial_trainers.dataset.records import SPLITS, Record
+from spatial_trainers.pairs.records import SPLITS, Record
 
 _LONGEST = 4000
 """Characters; no text encoder reads further."""

@@ -13,7 +13,7 @@ from spatial_core.scenes.pairs import PairBatch, ScenePair, edit_margins, sample
 from spatial_core.scenes.scene import Scene
 from spatial_trainers.dataset.build_recipe import BuildRecipe
 from spatial_trainers.dataset.drafts import Draft, Failure, pair_id
-from spatial_trainers.dataset.records import Record
+from spatial_trainers.pairs.records import Record
 
 _BATCH = 64
 _SEEDS_PER_PAIR = 4

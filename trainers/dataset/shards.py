@@ -23,7 +23,7 @@ from spatial_core.atomic_files import write_text
 from spatial_trainers.dataset.build_recipe import ChecksRecipe
 from spatial_trainers.dataset.checks import label_faults, perceptual_hash, picture_faults
 from spatial_trainers.dataset.drafts import Draft, Failure
-from spatial_trainers.dataset.records import SIDES, Record
+from spatial_trainers.pairs.records import SIDES, Record
 
 Stage = Literal["prompts", "shards", "verdicts"]
 _UNFINISHED = ".unfinished-"

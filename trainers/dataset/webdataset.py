@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from spatial_core.atomic_files import atomic_path
 from spatial_trainers.dataset.exchange import PairFiles, pairs_of
-from spatial_trainers.dataset.records import SIDES, SPLITS
+from spatial_trainers.pairs.records import SIDES, SPLITS
 
 PAIRS_PER_FILE = 1000
 

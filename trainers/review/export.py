@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from spatial_trainers.dataset.records import Record, iter_records, write_records
+from spatial_trainers.pairs.records import Record, iter_records, write_records
 from spatial_trainers.review.session import ReviewSession
 from spatial_trainers.review.store import Verdict
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from spatial_trainers.dataset.records import SIDES, image_of, iter_records
+from spatial_trainers.pairs.records import SIDES, image_of, iter_records
 
 _KEYS = ("prompt", "prompt_rejected", *(f"{name}_{side}" for side in SIDES for name in ("image", "sha256")))
 

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, FluxPipeline, FluxTransformer2DModel
 from torch import nn
 
-from spatial_trainers.flow_model import FlowModelSettings, new_scheduler, new_transformer
+from spatial_trainers.flow.model import FlowModelSettings, new_scheduler, new_transformer
 
 FlowSize = Literal["starter", "flux.1-dev"]
 

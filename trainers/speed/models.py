@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLFo
 
 from spatial_core.backbones import BackboneParts, image_statistics
 from spatial_core.reward_model import SpatialRewardModel, SpatialScoreConfig
+from spatial_trainers.backbone.model import SPECIAL_TOKENS, train_tokenizer
 from spatial_trainers.speed.templates import PROMPT, RUBRIC, STATEMENTS
-from spatial_trainers.starter_model import SPECIAL_TOKENS, train_tokenizer
 
 MAX_PIXELS = 1280 * 1280
 """High enough that an image of 1024 pixels a side keeps its size."""

@@ -10,13 +10,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from spatial_trainers.advantage import AdvantageRecipe
-from spatial_trainers.policy import LoraRecipe
-from spatial_trainers.prompts import PromptsRecipe
-from spatial_trainers.rewards import RewardPart, RewardRecipe, RewardSum
-from spatial_trainers.rl_recipe import BaseRecipe, RlRecipe
-from spatial_trainers.rl_trainer import RlTrainer
-from spatial_trainers.rollout import RolloutRecipe
+from spatial_trainers.rewards.sums import RewardPart, RewardRecipe, RewardSum
+from spatial_trainers.rl.advantage import AdvantageRecipe
+from spatial_trainers.rl.policy import LoraRecipe
+from spatial_trainers.rl.prompts import PromptsRecipe
+from spatial_trainers.rl.recipe import BaseRecipe, RlRecipe
+from spatial_trainers.rl.rollout import RolloutRecipe
+from spatial_trainers.rl.trainer import RlTrainer
 from spatial_trainers.speed.flow import FlowSize, random_flow_pipeline, random_text
 from spatial_trainers.speed.rows import Bar, Row
 from spatial_trainers.speed.timing import Spread, ratios, take_turns

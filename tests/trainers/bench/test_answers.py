@@ -15,7 +15,7 @@ from torch import Tensor
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.scorers.base import SpatialScorer, SpatialScores
 from spatial_trainers.bench.answers import Answer, answered_cases, read_answers, score_cases
-from spatial_trainers.pair_data import Comparison, ImageReference, Pair, PairEdit, comparisons, derive_labels
+from spatial_trainers.pairs.data import Comparison, ImageReference, Pair, PairEdit, comparisons, derive_labels
 
 BEFORE = statements(("ball", "left_of", "cup"))
 AFTER = statements(("ball", "right_of", "cup"))

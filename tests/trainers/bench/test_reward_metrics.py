@@ -15,7 +15,7 @@ from spatial_trainers.bench.answers import Answer, Key
 from spatial_trainers.bench.published import MORE_EDITS, ONE_EDIT, TABLE_1
 from spatial_trainers.bench.reward_metrics import compare_scorers, measure_answers
 from spatial_trainers.bench.reward_report import report, table_1
-from spatial_trainers.pair_data import (
+from spatial_trainers.pairs.data import (
     FOCUSED,
     Comparison,
     ImageReference,

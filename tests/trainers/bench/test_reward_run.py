@@ -20,7 +20,7 @@ from spatial_trainers.bench.bag_of_objects import BagOfObjectsScorer
 from spatial_trainers.bench.pair_set import BenchPairs, read_pairs
 from spatial_trainers.bench.reward_run import run_reward_benchmark
 from spatial_trainers.commands import bench_reward
-from spatial_trainers.dataset.records import write_records
+from spatial_trainers.pairs.records import write_records
 
 COLORS = {"red": (220, 30, 30), "green": (30, 160, 30), "blue": (30, 30, 220)}
 PLACES = {"left": 4, "right": 44}

@@ -23,8 +23,8 @@ from spatial_trainers.bench.starter_pairs import (
     prompts_sha256,
     relation_counts,
 )
-from spatial_trainers.dataset.records import read_records
-from spatial_trainers.pair_data import read_manifest
+from spatial_trainers.pairs.data import read_manifest
+from spatial_trainers.pairs.records import read_records
 from spatial_trainers.recipe import load_recipe
 
 

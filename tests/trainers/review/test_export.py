@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spatial_trainers.pair_data import read_manifest
+from spatial_trainers.pairs.data import read_manifest
 from spatial_trainers.review.export import export_review
 from spatial_trainers.review.session import ReviewSession
 

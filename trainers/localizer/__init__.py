@@ -1,0 +1,1 @@
+"""The localizer: finding named things in the scenes."""

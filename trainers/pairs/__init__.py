@@ -1,0 +1,1 @@
+"""Pairs of pictures as trainers use them, how often the right one is chosen, and what pairs give away."""

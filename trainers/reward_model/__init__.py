@@ -1,0 +1,1 @@
+"""SpatialScore: training the reward model on pairs."""

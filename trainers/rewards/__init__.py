@@ -1,0 +1,1 @@
+"""Rewards for RL: scorers and functions summed, over HTTP, and as a server."""

@@ -1,0 +1,1 @@
+"""Online RL on flow models: groups of pictures, advantages, GRPO and DiffusionNFT, and the run."""
