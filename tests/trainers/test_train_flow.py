@@ -68,7 +68,14 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> FlowRecipe:
         captions=CaptionSettings(variants=2),
         model=FlowModelSettings(single_blocks=2, heads=1, text_width=32, text_layers=1, clip_width=64),
         training=FlowTraining(
-            text_steps=1, steps=5, guide_from=4, batch_size=4, text_batch_size=4, warmup=1, save_every=2
+            text_steps=1,
+            steps=5,
+            wrong_from=2,
+            guide_from=4,
+            batch_size=4,
+            text_batch_size=4,
+            warmup=1,
+            save_every=2,
         ),
     )
 
@@ -485,7 +492,7 @@ def test_plain_diffusers_loads_the_folder(finished: FlowRecipe) -> None:
     ).images
     assert images.shape == (1, 128, 128, 3) and np.isfinite(images).all()
     facts = json.loads((folder / "training.json").read_text())
-    assert facts["captions"] == SIZE * 4 and len(facts["data_sha256"]) == 64
+    assert facts["captions"] == SIZE * 8 and len(facts["data_sha256"]) == 64
 
 
 def test_what_is_trained_on_is_what_the_pipeline_encodes(finished: FlowRecipe, scenes: FlowScenes) -> None:
