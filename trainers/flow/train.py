@@ -4,8 +4,8 @@ Four phases. First the text encoder alone learns from captions where each named 
 and what it is: that is what a layout must be computed from. Then text encoders and transformer learn
 rectified flow together, and on the side where the words' things are (`spatial_trainers.flow.teaching`). Then
 captions may be wrong on purpose, and the text encoders stay as they are: like those that generators borrow,
-they know what the words mean, and it is the transformer that learns to trust them too little. Were they
-trained on, they would forget, and no LoRA of the transformer could bring relations back. Last, the guidance
+they know what the words mean, and it is the transformer that learns to trust them too little. (A base whose
+encoders were trained on was not moved by LoRAs of the transformer, even on true captions.) Last, the guidance
 input becomes real: for a part of each batch the target moves along the difference that a caption makes to the
 averaged weights' own prediction (model guidance, arXiv 2502.12154).
 
