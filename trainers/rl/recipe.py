@@ -198,8 +198,14 @@ class RlRecipe:
                     "DiffusionNFT draws without noise, and with 'rollout.shared_prefix' all pictures of a "
                     "group would be the same. Set it to false."
                 )
-            if self.nft.levels > r.num_inference_steps:
+            for name, value in (("levels", self.nft.levels), ("among", self.nft.among)):
+                if value > r.num_inference_steps:
+                    raise ValueError(
+                        f"'nft.{name}' must be at most 'rollout.num_inference_steps' = "
+                        f"{r.num_inference_steps}; got {value}."
+                    )
+            if self.nft.rest_weight and self.nft.among == r.num_inference_steps:
                 raise ValueError(
-                    f"'nft.levels' must be at most 'rollout.num_inference_steps' = {r.num_inference_steps}; "
-                    f"got {self.nft.levels}."
+                    "'nft.rest_weight' needs 'nft.among' below 'rollout.num_inference_steps' = "
+                    f"{r.num_inference_steps}: there are no other levels."
                 )

@@ -222,7 +222,7 @@ class RlTrainer:
                 continue
             for name, value in self._backward(rollouts[number], group, part, number, 1.0 / count).items():
                 sums[name] = sums.get(name, 0.0) + value / count
-        names = ("loss", "kl") if self.nft else ("loss", "kl", "clipped", "log_ratio", "drift")
+        names = ("loss", "kl", "rest") if self.nft else ("loss", "kl", "clipped", "log_ratio", "drift")
         found = torch.tensor([sums.get(name, 0.0) for name in names], device=self.accelerator.device)
         log = dict(zip(names, self.accelerator.reduce(found, "sum").tolist(), strict=True))
         norm = self._gradient_norm()
