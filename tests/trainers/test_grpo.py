@@ -12,6 +12,7 @@ from tiny_rl import PROMPTS, bright, tiny_recipe, tiny_trainer
 from torch import Tensor
 
 from spatial_core.flow_sde import coefficients
+from spatial_core.pipeline.predict import predict
 from spatial_trainers.rewards.sums import RewardError
 from spatial_trainers.rl.advantage import AdvantageRecipe, Chosen, choose
 from spatial_trainers.rl.grpo import GrpoRecipe, grpo_terms
@@ -216,6 +217,40 @@ def test_nft_draws_with_the_old_policy_which_follows() -> None:
         assert (trainer.nft.old[name] - expected).abs().max() <= 1e-6
 
 
+def test_nft_speaks_at_the_first_levels_and_holds_the_base_at_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = NftRecipe(levels=2, among=2, kl_weight=0.0, rest_weight=1.0)
+    trainer = tiny_trainer(tiny_recipe(algorithm="nft", updates_per_rollout=1, nft=recipe))
+    assert trainer.nft is not None
+    for parameter in trainer.policy.trained.values():
+        torch.nn.init.normal_(parameter, std=0.05, generator=torch.Generator().manual_seed(1))
+    # The old policy is the trained one, and nothing is better than anything else: the reward pulls nowhere.
+    trainer.nft.follow(1)
+    rollout, chosen = trainer.collect(PROMPTS[:1]).rollouts[0], Chosen(torch.arange(4), torch.zeros(4))
+    seen: list[tuple[float, bool]] = []
+
+    def spied(pipeline: Any, latents: Tensor, sigma: Tensor, condition: Any) -> Tensor:
+        seen.append((float(sigma), torch.is_grad_enabled()))
+        return predict(pipeline, latents, sigma, condition)
+
+    monkeypatch.setattr("spatial_trainers.rl.nft.predict", spied)
+
+    def backward() -> dict[str, float]:
+        return trainer.nft.backward(rollout, chosen, share=1.0, generator=torch.Generator().manual_seed(3))
+
+    before = backward()
+    levels = rollout.steps.sigma.tolist()
+    trained = [sigma for sigma, with_gradient in seen if with_gradient]
+    assert set(trained[:-1]) == set(levels[:2]) and trained[-1] in levels[2:]
+    with torch.no_grad():
+        squares = sum(p.grad.square().sum() for p in trainer.policy.trained.values())
+        for parameter in trainer.policy.trained.values():
+            parameter -= 0.1 * before["rest"] / squares * parameter.grad
+    after = backward()
+    assert after["rest"] < 0.97 * before["rest"] and abs(after["loss"] - before["loss"]) < 0.01
+
+
 def test_guards_skip_spikes_and_nan_and_end_a_collapse() -> None:
     guards = Guards(GuardsRecipe(spike=10.0, max_skipped=3))
     assert all(guards.admit(1.0) for _ in range(10))
@@ -305,6 +340,11 @@ def test_tiling_is_switched_off() -> None:
             "all pictures of a group would be the same",
         ),
         ({"algorithm": "nft", "nft": NftRecipe(levels=7)}, "'nft.levels' must be at most"),
+        ({"algorithm": "nft", "nft": NftRecipe(among=7)}, "'nft.among' must be at most"),
+        (
+            {"algorithm": "nft", "nft": NftRecipe(among=6, rest_weight=1.0)},
+            "'nft.rest_weight' needs 'nft.among' below",
+        ),
         ({"guards": GuardsRecipe(kl_alarm=1.0)}, "needs 'grpo.kl_weight' > 0"),
         ({"guards": GuardsRecipe(spike=1.0)}, "'guards.spike'"),
         ({"reward": ()}, "needs a reward"),
@@ -323,6 +363,9 @@ def test_bad_recipes(values: dict[str, Any], message: str) -> None:
         (lambda: GrpoRecipe(clip_range=0.0), "clip_range > 0"),
         (lambda: NftRecipe(beta=0.0), "beta > 0"),
         (lambda: NftRecipe(old_decay_limit=1.0), "old_decay_limit"),
+        (lambda: NftRecipe(levels=3, among=2), "'nft.among' must be 0 or at least"),
+        (lambda: NftRecipe(rest_weight=1.0), "needs 'nft.among'"),
+        (lambda: NftRecipe(among=2, rest_weight=-1.0), "rest_weight >= 0"),
         (lambda: LoraRecipe(rank=0), "rank >= 1"),
     ],
 )
