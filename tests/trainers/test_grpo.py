@@ -251,6 +251,16 @@ def test_nft_speaks_at_the_first_levels_and_holds_the_base_at_the_others(
     assert after["rest"] < 0.97 * before["rest"] and abs(after["loss"] - before["loss"]) < 0.01
 
 
+def test_the_learning_rate_warms_up_and_cools_down() -> None:
+    recipe = RlOptimizerRecipe(learning_rate=0.8, warmup_updates=4, cooldown=(10, 20))
+    rates = [recipe.rate(update) for update in (0, 3, 9, 10, 15, 19, 20, 99)]
+    assert rates == pytest.approx([0.2, 0.8, 0.8, 0.8, 0.4, 0.08, 0.0, 0.0])
+    trainer = tiny_trainer(tiny_recipe(updates_per_rollout=2, optimizer=RlOptimizerRecipe(cooldown=(0, 3))))
+    # The log holds the mean of a step's two updates.
+    for expected in ((1 + 2 / 3) / 2, (1 / 3 + 0) / 2):
+        assert trainer.take_step(PROMPTS)["learning_rate"] == pytest.approx(3e-4 * expected)
+
+
 def test_guards_skip_spikes_and_nan_and_end_a_collapse() -> None:
     guards = Guards(GuardsRecipe(spike=10.0, max_skipped=3))
     assert all(guards.admit(1.0) for _ in range(10))
@@ -350,6 +360,7 @@ def test_tiling_is_switched_off() -> None:
         ({"reward": ()}, "needs a reward"),
         ({"steps": 0}, "'steps' must be greater than 0"),
         ({"optimizer": RlOptimizerRecipe(ema_decay=1.0)}, "'optimizer.ema_decay'"),
+        ({"optimizer": RlOptimizerRecipe(cooldown=(9, 9))}, "'optimizer.cooldown' must be two updates"),
     ],
 )
 def test_bad_recipes(values: dict[str, Any], message: str) -> None:

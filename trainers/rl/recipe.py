@@ -41,6 +41,8 @@ class RlOptimizerRecipe:
     Attributes:
         learning_rate: After the warm-up.
         warmup_updates: Of linear growth from 0.
+        cooldown: First and last of the updates in which the rate falls linearly to 0, where it then stays;
+            (0, 0) is off. What the noise of small batches did to the policy is averaged away in them.
         weight_decay, betas: Of AdamW.
         max_grad_norm: Gradients are scaled down to this norm.
         ema_decay: Of the averaged weights, which are evaluated and saved; 0 is off.
@@ -48,10 +50,17 @@ class RlOptimizerRecipe:
 
     learning_rate: float = 3e-4
     warmup_updates: int = 0
+    cooldown: tuple[int, int] = (0, 0)
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     max_grad_norm: float = 1.0
     ema_decay: float = 0.9
+
+    def rate(self, update: int) -> float:
+        """Return the learning rate of an update, from 0."""
+        begin, end = self.cooldown
+        left = (end - update) / (end - begin) if end else 1.0
+        return self.learning_rate * min(1.0, (update + 1) / max(1, self.warmup_updates), max(0.0, left))
 
 
 @dataclass(frozen=True)
@@ -182,6 +191,10 @@ class RlRecipe:
             )
         if not 0.0 <= o.ema_decay < 1.0:
             raise ValueError(f"'optimizer.ema_decay' must be in [0, 1); got {o.ema_decay}.")
+        if o.cooldown != (0, 0) and not 0 <= o.cooldown[0] < o.cooldown[1]:
+            raise ValueError(
+                f"'optimizer.cooldown' must be two updates, the first below the second; got {o.cooldown}."
+            )
         if self.guards.spike <= 1.0:
             raise ValueError(f"'guards.spike' must be greater than 1; got {self.guards.spike}.")
         if self.guards.kl_alarm and self.algorithm == "grpo" and not self.grpo.kl_weight:

@@ -227,7 +227,7 @@ class RlTrainer:
         log = dict(zip(names, self.accelerator.reduce(found, "sum").tolist(), strict=True))
         norm = self._gradient_norm()
         update = self.updates + part
-        rate = o.learning_rate * min(1.0, (update + 1) / max(1, o.warmup_updates))
+        rate = o.rate(update)
         if self.recipe.guards.kl_alarm and log["kl"] > self.recipe.guards.kl_alarm:
             self.guards.alarms += 1
         if norm > 0.0 or not np.isfinite(norm):
