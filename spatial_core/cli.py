@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A console that cannot show a character must not stop the work.
             stream.reconfigure(errors="backslashreplace")
+    # Importing diffusers tells of image processors that nothing here uses.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     debug = False
     try:
         verb = next((word for word in words if not word.startswith("-")), None)

@@ -140,10 +140,7 @@ def draw(args: argparse.Namespace, *, keep_in: Path) -> tuple[list[Drawn], float
         OSError: If a model cannot be had.
     """
     import torch
-    from transformers.utils import logging
 
-    # Importing diffusers tells of image processors that nothing here uses.
-    logging.set_verbosity_error()
     from spatial_core.pipeline import ScoringError
 
     pipeline = _load(args)

@@ -95,7 +95,6 @@ def run(args: argparse.Namespace) -> None:
     from spatial_trainers.bench.prompt_files import read_prompts
     from spatial_trainers.bench.scorers import best_device, load_scorer
 
-    logging.set_verbosity_error()
     logging.disable_progress_bar()
     if args.prompts == "held-out":
         prompts = held_out_set(args.limit or 320)

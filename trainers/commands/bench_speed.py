@@ -38,16 +38,13 @@ def run(args: argparse.Namespace) -> None:
     import torch
     from transformers.utils import logging
 
-    # Before what imports diffusers, which warns of what the benchmark does not use.
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-
     from spatial_trainers.bench.plotting import NO_PLOT, can_plot
     from spatial_trainers.bench.scorers import best_device
     from spatial_trainers.speed import suite
     from spatial_trainers.speed.growth import sweeps
     from spatial_trainers.speed.models import random_parts, reward_model
 
+    logging.disable_progress_bar()
     device = best_device(args.device)
     size = args.size or ("scaled-down" if device.type == "cpu" else "3b")
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
