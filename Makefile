@@ -45,8 +45,10 @@ demo: $(VENV)/.demo
 		--sheet $(DEMO_OUTPUT)/sheet.png --json $(DEMO_OUTPUT)/ranking.json
 	$(BIN)/spatial generate "$$(cat $(DEMO)/generate.txt)" --model starter --candidates 8 --out $(DEMO_OUTPUT)/winner.png \
 		--sheet $(DEMO_OUTPUT)/candidates.png --json $(DEMO_OUTPUT)/candidates.json
+	$(BIN)/spatial generate "$$(cat $(DEMO)/generate.txt)" --model starter --lora starter --candidates 8 \
+		--out $(DEMO_OUTPUT)/winner_with_lora.png --sheet $(DEMO_OUTPUT)/candidates_with_lora.png
 	@echo "Look at $(DEMO_OUTPUT)/sheet.png (pictures ranked), $(DEMO_OUTPUT)/candidates.png (eight drawn, best first) and"
-	@echo "$(DEMO_OUTPUT)/winner.png; the numbers are in the JSON files beside them."
+	@echo "$(DEMO_OUTPUT)/candidates_with_lora.png (the same noises with the LoRA that RL made); the numbers are in the JSON files."
 
 test: $(VENV)/.dev
 	$(ONE_THREAD) $(BIN)/pytest --durations=15 $(PYTEST_ARGS)

@@ -39,9 +39,10 @@ def run(args: argparse.Namespace) -> None:
     pipeline = SpatialDiffusionPipeline.from_pretrained(args.model, scorer=None, dtype=torch.float32)
     if args.lora:
         pipeline.load_lora(args.lora)
-    pipeline.set_progress_bar_config(disable=True)
+    base = pipeline.to_base()
+    base.set_progress_bar_config(disable=True)
     localizer = SpatialLocalizer.from_pretrained(args.localizer)
-    table = measure(pipeline.to_base(), localizer, prompts=args.prompts, steps=args.steps)
+    table = measure(base, localizer, prompts=args.prompts, steps=args.steps)
     text = json.dumps(table, indent=2)
     if args.output:
         write_text(args.output, text + "\n")
