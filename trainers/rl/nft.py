@@ -10,8 +10,8 @@ with x0(v) = x_s - s v at noise levels s of the schedule, and w the mean absolut
 ratio, no likelihood, any sampler. The old policy follows the trained one slowly.
 
 What stands where is decided at the first noise levels. `among` lets the reward speak there alone, and
-`rest_weight` holds the policy to the base's velocity at the others, which draw the details: a judge of places
-does not mind that they blur, and without either they do.
+`rest_weight` holds the policy to the base's velocity at the others, which draw the details: they blur where a
+judge of places, who does not mind, has its say.
 """
 
 from __future__ import annotations
