@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from unittest import mock
 
 import comfy.model_management as memory
 import comfy.samplers
@@ -89,13 +90,12 @@ class Seeing:
         return {"required": {"file": ("STRING", {}), "family": ("STRING", {}), "sizes": ("STRING", {})}}
 
     def load(self, file, family, sizes):
-        # Older versions have no such model.
-        from comfy.text_encoders import qwen3vl, qwen_vl
+        from comfy.text_encoders import qwen_vl
 
         text, vision = json.loads(sizes)
         name = {"qwen2_5_vl": "qwen25_7b", "qwen3_vl": "qwen3vl_8b"}[family]
         options = {"dtype": torch.float32, f"{name}_model_config": text}
-        tower, full = qwen_vl.Qwen2VLVisionTransformer, qwen3vl.QWEN3VL_VISION["qwen3vl_8b"]
+        tower = qwen_vl.Qwen2VLVisionTransformer
 
         def small(output_hidden_size, device, dtype, ops, **_):
             whole = vision.pop("fullatt_block_indexes")
@@ -105,17 +105,17 @@ class Seeing:
             built.fullatt_block_indexes = whole
             return built
 
-        try:
-            if family == "qwen2_5_vl":
-                qwen_vl.Qwen2VLVisionTransformer = small
-            else:
-                qwen3vl.QWEN3VL_VISION["qwen3vl_8b"] = vision
+        if family == "qwen2_5_vl":
+            change = mock.patch.object(qwen_vl, "Qwen2VLVisionTransformer", small)
+        else:
+            # Older versions have no such model.
+            from comfy.text_encoders import qwen3vl
+
+            change = mock.patch.dict(qwen3vl.QWEN3VL_VISION, qwen3vl_8b=vision)
+        with change:
             clip = comfy.sd.load_text_encoder_state_dicts(
                 [load_file(file)], clip_type=comfy.sd.CLIPType.QWEN_IMAGE, model_options=options
             )
-        finally:
-            qwen_vl.Qwen2VLVisionTransformer = tower
-            qwen3vl.QWEN3VL_VISION["qwen3vl_8b"] = full
         return (clip,)
 
 
