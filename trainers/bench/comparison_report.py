@@ -98,7 +98,7 @@ def _row(name: str, row: Mapping[str, Any]) -> str:
 
 
 def _named(side: Judged) -> str:
-    lora = f" with {Path(side.facts['lora']).name}" if side.facts.get("lora") else ""
+    lora = f" with the LoRA {Path(side.facts['lora']).name}" if side.facts.get("lora") else ""
     return f"{Path(side.facts['model']).name}{lora}"
 
 
