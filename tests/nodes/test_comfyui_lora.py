@@ -127,7 +127,8 @@ def test_the_starter_loads_natively(server: ComfyServer) -> None:
     assert run.status == "success", said(run)
     found = load_file(server.base / "starter-out.safetensors")["x0"]
     wanted = denoised(model, "flux", given)
-    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+    # Values up to 30: of a run in double precision, single precision itself is 2.3e-5 off.
+    assert (found - wanted).abs().max() <= 1e-6 * wanted.abs().max()
 
 
 @pytest.mark.parametrize("key", ["flux", "sd3"])

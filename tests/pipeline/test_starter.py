@@ -46,12 +46,9 @@ def test_draws_and_judges(pipeline: Any) -> None:
     assert [report.relation for report in output.relations[0]] == ["left_of"]
 
 
-@pytest.mark.slow
-def test_the_localizer_agrees_with_what_a_person_saw(pipeline: Any) -> None:
-    """Labels were given to these pictures before the localizer's verdicts were seen; null is unclear.
-
-    The flow model's card says .892, which misses the aim of .90.
-    """
+@pytest.fixture(scope="module")
+def agreed(pipeline: Any) -> list[bool]:
+    """Whether the localizer agrees with labels given before its verdicts were seen; null is unclear."""
     labels = json.loads((starter_path("localizer") / "eye_labels.json").read_text("utf-8"))
     clear = [row for row in labels if row["true"] is not None]
     assert len(clear) >= 150
@@ -67,11 +64,22 @@ def test_the_localizer_agrees_with_what_a_person_saw(pipeline: Any) -> None:
     scores = GeometricScorer(localizer, localizer).score(
         images, [row["prompt"] for row in clear], explain=True
     )
-    agreed = [
+    return [
         (reports[0].verdict == "true") == row["true"]
         for reports, row in zip(scores.relations or [], clear, strict=True)
     ]
-    assert sum(agreed) >= 0.88 * len(agreed)
+
+
+@pytest.mark.slow
+def test_the_localizer_agrees_with_a_person_as_often_as_the_card_says(agreed: list[bool]) -> None:
+    # Rounding on another machine may turn a verdict or two.
+    assert abs(sum(agreed) - 140) <= 2 and len(agreed) == 157
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="140 of 157 agree, .892: the bar is missed by .008", strict=True)
+def test_the_localizer_agrees_with_a_person(agreed: list[bool]) -> None:
+    assert sum(agreed) >= 0.9 * len(agreed)
 
 
 @pytest.mark.benchmarks
