@@ -340,23 +340,21 @@ class _Rules:
 
     def _agreed(self, relation: str, state: States) -> States:
         """Keep what the picture alone says too; `state` is [B, N] or [B, N, N] or [B, N, N, N]."""
-        b, n = self.far.shape
-        # Participants in the order of the axes, every combination in one batch.
-        roles = np.meshgrid(*[np.arange(n)] * (state.ndim - 1), indexing="ij")
-        index = np.stack(roles, -1).reshape(-1, state.ndim - 1)
-        pick = np.arange(b)[:, None, None], index[None]
-        decided = state.reshape(b, -1) != AMBIGUOUS
-        rows = np.nonzero(decided)
-        boxes = torch.from_numpy((self.box * self.size)[pick][rows])
-        far = torch.from_numpy(self.far[pick][rows])
-        ends = torch.from_numpy(self._depth_range()[rows[0]])
+        decided = np.nonzero(state != AMBIGUOUS)
+        # [M, 1] scenes and [M, roles] participants in the order of the axes, of what the world decides.
+        scene, roles = decided[0][:, None], np.stack(decided[1:], -1)
         seen = judge(
-            relation, boxes, distances=far, image_size=(self.size, self.size), distance_range=ends
+            relation,
+            torch.from_numpy(self.box[scene, roles] * self.size),
+            distances=torch.from_numpy(self.far[scene, roles]),
+            image_size=(self.size, self.size),
+            distance_range=torch.from_numpy(self._depth_range[decided[0]]),
         ).state.numpy()
-        result = np.full((b, len(index)), AMBIGUOUS, np.int8)
-        result[rows] = np.where(state.reshape(b, -1)[rows] == seen, seen, AMBIGUOUS)
-        return result.reshape(state.shape)
+        result = np.full(state.shape, AMBIGUOUS, np.int8)
+        result[decided] = np.where(state[decided] == seen, seen, AMBIGUOUS)
+        return result
 
+    @cached_property
     def _depth_range(self) -> Floats:
         """[B, 2] distances of the nearest and the farthest named thing."""
         low = np.where(self.w.thing, self.far, np.inf).min(1)
@@ -578,7 +576,7 @@ class _Rules:
         b, n = w.valid.shape
         u, v = self.cu, self.cv
         off = np.maximum(np.abs(u - 0.5), np.abs(v - 0.5))
-        near_end, far_end = np.split(self._depth_range(), 2, 1)
+        near_end, far_end = np.split(self._depth_range, 2, 1)
         spread = far_end - near_end
         depth = (self.far - near_end) / np.maximum(spread, 1e-6)
         deep = spread > 0.35

@@ -13,6 +13,7 @@ Left out on purpose: people. `spatial review` shows the manifest to them.
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import multiprocessing
 import os
@@ -360,6 +361,8 @@ def _render_in_processes(recipe: BuildRecipe, folder: BuildFolder, shards: Seque
 
 def _start_renderer() -> None:
     torch.set_num_threads(1)
+    # What importing left (torch's million objects) need not be walked again at every collection: 9 % of the time.
+    gc.freeze()
     parent = multiprocessing.parent_process()
     assert parent is not None
 
