@@ -140,7 +140,8 @@ def test_command_renders_the_scenes_of_a_recipe(tmp_path: Path, capsys: pytest.C
     words = [f"data.scenes.cache='{tmp_path.as_posix()}'", "data.scenes.train=6", "data.scenes.test=3"]
     overrides = [word for setting in words for word in ("--set", setting)]
     assert cli.main(["probe-pairs", "smoke", "--size", "32", *overrides]) == 1
-    assert capsys.readouterr().out.count("on 3 pairs, trained on 6") == 2
+    # Three of the split "test", and the recipe's eight of "validation".
+    assert capsys.readouterr().out.count("on 11 pairs, trained on 6") == 2
 
 
 def test_bad_input_is_named(write_manifest: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:

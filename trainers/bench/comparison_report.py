@@ -75,10 +75,17 @@ def markdown(before: Judged, after: Judged, found: Mapping[str, Any]) -> str:
         _row("pictures with everything that relations speak of", found["presence"]),
     ]
     if "diversity" in found:
-        row = found["diversity"]
-        low, high = row["ratio_interval"]
-        lines.append(_row("difference among the pictures of a prompt", row))
-        lines += ["", f"Diversity after / before: {row['ratio']:.3f} [{low:.3f}, {high:.3f}]."]
+        lines.append(_row("difference among the pictures of a prompt", found["diversity"]))
+    if "diversity_right" in found:
+        lines.append(_row("- among its right pictures", found["diversity_right"]))
+    if "diversity" in found:
+        lines += ["", f"Diversity after / before: {_times(found['diversity'])}."]
+    if "diversity_right" in found:
+        row = found["diversity_right"]
+        lines[-1] += (
+            f" Among right pictures, of prompts of which both have two or more: {_times(row)}; there all "
+            f"pictures before came to {row['all_before']:.3f}, the right ones alone to {row['before']:.3f}."
+        )
     if "told_from_real" in found:
         said = [
             f"{row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}] {name}"
@@ -95,6 +102,11 @@ def _row(name: str, row: Mapping[str, Any]) -> str:
     low, high = row["interval"]
     change = f"{row['change']:+.3f} [{low:+.3f}, {high:+.3f}]"
     return f"| {name} | {row['before']:.3f} | {row['after']:.3f} | {change} | {row['prompts']} |"
+
+
+def _times(row: Mapping[str, Any]) -> str:
+    low, high = row["ratio_interval"]
+    return f"{row['ratio']:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _named(side: Judged) -> str:

@@ -54,5 +54,9 @@ class PerceptualDistance:
         """
         if len(images) < 2:
             raise ValueError(f"Diversity needs at least two pictures of a prompt; got {len(images)}.")
-        rows = self.features(images)
-        return float(F.pdist(rows).square().mean())
+        return spread(self.features(images))
+
+
+def spread(features: Tensor) -> float:
+    """Return the mean distance between each two of K >= 2 rows `[K, F]` of `PerceptualDistance.features`."""
+    return float(F.pdist(features).square().mean())

@@ -8,6 +8,7 @@ itself away.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from spatial_core.images import to_tensors
 from spatial_core.statistics import bootstrap_interval
 from spatial_trainers.bench.generation_run import RUN_FILE, VERDICTS, Run
 from spatial_trainers.bench.journal import read_journal
-from spatial_trainers.bench.perceptual_distance import PerceptualDistance
+from spatial_trainers.bench.perceptual_distance import PerceptualDistance, spread
 from spatial_trainers.bench.real_probe import real_probe
 
 _SAME = ("judge", "seed", "prompts_sha256")
@@ -154,7 +155,11 @@ def compare_pictures(
     *,
     real: Tensor | None = None,
 ) -> dict[str, Any]:
-    """Return the `change` of diversity among a prompt's pictures, and the probes' shares.
+    """Return the `change` of diversity among a prompt's pictures and its right ones, and the probes' shares.
+
+    A policy that follows the prompt draws fewer layouts, and so does whoever throws wrong pictures away. So
+    right pictures are compared by themselves, on prompts of which both runs have two or more; `all_before`
+    is what all pictures of these prompts came to in the first run.
 
     Args:
         before, after: The runs, with at least two pictures of a prompt.
@@ -162,22 +167,34 @@ def compare_pictures(
         distance: Says how different pictures look.
         real: uint8 `[R, 3, H, W]`, for the probes; None leaves them out.
     """
-    diversity: list[FloatArray] = []
+    among_all: list[FloatArray] = []
+    among_right: list[FloatArray] = []
     probes: dict[str, Any] = {}
     for name, side in (("before", before), ("after", after)):
-        spread: list[float] = []
+        all_: list[float] = []
+        right: list[float] = []
         kept: list[Tensor] = []
         for j in tqdm(prompts, desc=f"looking at the pictures {name}", disable=None):
             pictures = pictures_of(side, j)
-            spread.append(distance.diversity(pictures))
+            features = distance.features(pictures)
+            correct = torch.tensor([bool(line["correct"]) for line in side.lines[j]])
+            all_.append(spread(features))
+            right.append(spread(features[correct]) if correct.sum() > 1 else math.nan)
             kept.append((pictures[:_FOR_THE_PROBE] * 255).round().to(torch.uint8))
-        diversity.append(np.array(spread))
+        among_all.append(np.array(all_))
+        among_right.append(np.array(right))
         if real is not None:
             groups = [k for k, pictures in enumerate(kept) for _ in pictures]
             probes[name] = real_probe(real, torch.cat(kept), groups)
-    row = change(*diversity)
-    ratio = bootstrap_interval(np.stack(diversity, axis=1), lambda means: means[:, 1] / means[:, 0])
-    found: dict[str, Any] = {
-        "diversity": row | {"ratio": row["after"] / row["before"], "ratio_interval": ratio}
-    }
+    found: dict[str, Any] = {"diversity": _ratio(*among_all)}
+    both = ~np.isnan(among_right).any(0)
+    if both.any():
+        row = _ratio(*(values[both] for values in among_right))
+        found["diversity_right"] = row | {"all_before": float(among_all[0][both].mean())}
     return found | ({"told_from_real": probes} if probes else {})
+
+
+def _ratio(before: FloatArray, after: FloatArray) -> dict[str, Any]:
+    row = change(before, after)
+    interval = bootstrap_interval(np.stack((before, after), axis=1), lambda means: means[:, 1] / means[:, 0])
+    return row | {"ratio": row["after"] / row["before"], "ratio_interval": interval}

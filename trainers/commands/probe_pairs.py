@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pairs",
         help="JSONL manifest of pair records, or a recipe whose scenes are used: probes learn from the "
-        "split 'train' and judge 'test'",
+        "split 'train' and judge 'test', then 'validation'",
     )
     parser.add_argument(
         "--set",

@@ -361,7 +361,7 @@ def _render_in_processes(recipe: BuildRecipe, folder: BuildFolder, shards: Seque
 
 def _start_renderer() -> None:
     torch.set_num_threads(1)
-    # What importing left (torch's million objects) need not be walked again at every collection: 9 % of the time.
+    # What importing left, torch's million objects, need not be walked at every collection: 9 % of the time.
     gc.freeze()
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -19,7 +19,7 @@ from spatial_trainers.bench.perceptual_distance import PerceptualDistance
 from spatial_trainers.bench.prompt_files import BenchPrompt
 from spatial_trainers.bench.real_pictures import read_pictures, render_pictures
 from spatial_trainers.bench.real_probe import real_probe
-from spatial_trainers.bench.run_comparison import compare_verdicts, paired, read_judged
+from spatial_trainers.bench.run_comparison import compare_pictures, compare_verdicts, paired, read_judged
 
 PROMPTS = tuple(BenchPrompt(str(j), f"prompt {j}") for j in range(40))
 IMAGES = 3
@@ -86,9 +86,37 @@ def test_the_command(tmp_path: Path, renders: torch.Tensor, capsys: pytest.Captu
     assert "| pictures right (spatial accuracy) |" in capsys.readouterr().out
     found: dict[str, Any] = json.loads((after / "comparison" / "comparison.json").read_text())
     assert found["diversity"]["ratio"] < 1e-3 < 0.01 < found["diversity"]["before"]
+    right = found["diversity_right"]
+    assert right["ratio"] < 1e-3 and 0 < right["prompts"] < 40
     told = found["told_from_real"]
     assert told["before"]["accuracy"] < 0.75 < 0.9 < told["after"]["accuracy"]
     assert (after / "comparison" / "sheet.png").is_file()
+
+
+def test_diversity_among_right_pictures(tmp_path: Path, renders: torch.Tensor) -> None:
+    pictures = renders[: 40 * IMAGES].float() / 255
+    before = read_judged(written(tmp_path / "before", pictures, right=0.5))
+    prompts = list(before.lines)
+    flags = {j: [line["correct"] for line in before.lines[j]] for j in prompts}
+    with_two = [j for j in prompts if sum(flags[j]) > 1]
+    # The right pictures stay, the wrong ones become copies of one: only the whole differs less.
+    narrowed = pictures.clone()
+    for j in with_two:
+        right = next(k for k in range(IMAGES) if flags[j][k])
+        for k in range(IMAGES):
+            if not flags[j][k]:
+                narrowed[IMAGES * j + k] = pictures[IMAGES * j + right]
+    after = read_judged(written(tmp_path / "after", narrowed, right=0.5))
+    distance = PerceptualDistance(SpatialLocalizer.from_pretrained("starter"))
+    found = compare_pictures(before, after, prompts, distance)
+    assert found["diversity_right"]["prompts"] == len(with_two) < 40
+    assert found["diversity_right"]["ratio"] == pytest.approx(1.0)
+    assert found["diversity"]["ratio"] < 0.95
+    j = with_two[0]
+    mine = distance.diversity(torch.stack([pictures[IMAGES * j + k] for k in range(IMAGES) if flags[j][k]]))
+    alone = compare_pictures(before, after, [j], distance)["diversity_right"]
+    assert alone["before"] == pytest.approx(mine, rel=1e-3)
+    assert alone["all_before"] != alone["before"] or all(flags[j])
 
 
 def test_distance_is_of_what_is_shown(renders: torch.Tensor) -> None:
