@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from two_processes import run_in_two
 
 from spatial_core.images import to_tensors
 from spatial_core.language.closure import Closure, facts_of
@@ -157,12 +158,7 @@ def test_three_kills_in_two_processes_change_nothing(built: Path, tmp_path: Path
 def test_processes_of_accelerate_share_the_work_and_give_the_same_files(built: Path, tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(COMMAND)
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2"]
-    more = ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0"]
-    done = subprocess.run(
-        [*launch, *more, str(script), str(tmp_path / "out")], capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr
+    run_in_two(script, str(tmp_path / "out"))
     assert _files(tmp_path / "out") == _files(built)
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import statements
+from two_processes import run_in_two
 
 from spatial_core.reward_model import JUDGE_FILE, RewardOutput, SpatialRewardModel, read_judge
 from spatial_core.scorers.reward import RewardScorer
@@ -465,15 +463,7 @@ def test_two_processes_take_the_steps_of_one(make: Make, tmp_path: Path) -> None
         "train_reward(build(RewardRecipe, drop(json.load(open(sys.argv[1])))))\n",
         encoding="utf-8",
     )
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    done = subprocess.run(
-        [*launch, str(script), str(tmp_path / "recipe.json")],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_in_two(script, str(tmp_path / "recipe.json"))
     one, two = (load_state(tmp_path / run / STATE_FILE) for run in ("one", "two"))
     for name, value in one.weights.items():
         torch.testing.assert_close(value, two.weights[name], atol=2e-4, rtol=1e-3)

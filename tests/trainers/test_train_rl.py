@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from tiny_flow import build_tiny_flow
 from tiny_rl import tiny_recipe
 from transformers import T5EncoderModel
+from two_processes import run_in_two
 
 import spatial_trainers.checkpoint as checkpoint_module
 from spatial_core.cli import main
@@ -207,44 +206,76 @@ def test_the_smoke_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert (tmp_path / "smoke" / name).is_file()
 
 
+HALF_FLAT = """
+from spatial_trainers.rewards.toy import bright_left
+
+def half_flat(images, prompts):
+    return [0.0 if "table" in p else float(r) for r, p in zip(bright_left(images, prompts), prompts)]
+"""
+TWICE = """
+import json, sys
+from pathlib import Path
+import spatial_trainers.rl.base as base
+from spatial_trainers.recipe import build
+from spatial_trainers.rl.recipe import RlRecipe
+from spatial_trainers.rl.train import train_rl
+
+whole = base.shard_base
+def noted(transformer, device):
+    before = sum(p.numel() for p in transformer.parameters())
+    whole(transformer, device)
+    share = sum(p.to_local().numel() for p in transformer.parameters()) / before
+    print(f"holds {share:.2f}", flush=True)
+base.shard_base = noted
+table = json.loads(Path(sys.argv[1]).read_text())
+train_rl(build(RlRecipe, {**table, "output": sys.argv[2]}))
+"""
+
+
 @pytest.mark.slow
-def test_two_processes_give_the_result_of_one(recipe: RlRecipe, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("algorithm", "shard"), [("grpo", False), ("grpo", True), ("nft", True)])
+def test_two_processes_give_the_result_of_one(
+    recipe: RlRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, shard: bool
+) -> None:
+    """Whole or sharded, and with groups that are left out in one process and not in the other."""
+    rollout = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(recipe.rollout).items()}
+    rollout |= {"window_start": [1, 1]} if algorithm == "grpo" else {"shared_prefix": False}
     table = {
         "name": "two",
-        "steps": 2,
+        "steps": 4,
         "trackers": [],
+        "algorithm": algorithm,
         "groups_per_step": 2,
         "updates_per_rollout": 1,
-        "base": {"model": recipe.base.model, "dtype": "float32"},
+        "base": {"model": recipe.base.model, "dtype": "float32", "gradient_checkpointing": shard},
         "prompts": {"file": recipe.prompts.file},
-        "reward": [{"function": recipe.reward[0].function}],
-        "rollout": {
-            k: list(v) if isinstance(v, tuple) else v
-            for k, v in vars(recipe.rollout).items()
-            if v is not None
-        },
-        "advantage": vars(recipe.advantage),
+        "reward": [{"function": "half_flat:half_flat"}],
+        "rollout": {k: v for k, v in rollout.items() if v is not None},
+        "advantage": vars(recipe.advantage) | {"min_std": 1e-6},
+        "nft": {"levels": 1, "among": 2, "rest_weight": 0.5},
+        "grpo": {"kl_weight": 0.1},
         "lora": {"rank": 4, "alpha": 8.0},
-        "evaluation": {"prompts": 2, "num_inference_steps": 2, "grid": 2},
+        "evaluation": {"prompts": 3, "num_inference_steps": 2, "grid": 2},
     }
-    script = tmp_path / "run.py"
-    script.write_text(
-        "import json, sys\nfrom spatial_trainers.recipe import build\n"
-        "from spatial_trainers.rl.recipe import RlRecipe\nfrom spatial_trainers.rl.train import train_rl\n"
-        f"table = json.loads({json.dumps(json.dumps(table))})\n"
-        "train_rl(build(RlRecipe, {**table, 'output': sys.argv[1]}))\n"
-    )
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    command = [sys.executable, *launch, str(script), str(tmp_path / "two")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    (tmp_path / "half_flat.py").write_text(HALF_FLAT)
+    (tmp_path / "twice.py").write_text(TWICE)
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(table | {"base": {**table["base"], "shard": shard}}))
+    printed = run_in_two(tmp_path / "twice.py", str(path), str(tmp_path / "two"), PYTHONPATH=str(tmp_path))
+    assert printed.count("holds 0.5") == (2 if shard else 0), printed
+    monkeypatch.syspath_prepend(str(tmp_path))
     train_rl(build(RlRecipe, {**table, "output": str(tmp_path / "one")}))
+    lines = [json.loads(line) for line in (tmp_path / "one/metrics.jsonl").read_text().splitlines()]
+    assert 0 < sum(line.get("left_out_groups", 0) for line in lines) < 8
     one, two = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     for name, value in one.items():
         assert (two[name] - value).abs().max() <= 1e-5, name
-    results = [json.loads((tmp_path / n / "evaluation/step-000002.json").read_text()) for n in ("one", "two")]
+    results = [json.loads((tmp_path / n / "evaluation/step-000004.json").read_text()) for n in ("one", "two")]
     assert results[0]["rewards"] == pytest.approx(results[1]["rewards"], abs=1e-5)
+    cards = [read_lora(tmp_path / name / "lora").card for name in ("one", "two")]
+    assert cards[0] is not None and cards[1] is not None
+    assert cards[0].base_class == cards[1].base_class and cards[0].base_hash == cards[1].base_hash
 
 
 @pytest.mark.slow

@@ -209,6 +209,11 @@ class TrainLoraRecipe:
                 "A recipe needs exactly one of the tables [pictures], [pairs] and [best_of_n], which say "
                 f"what is trained on; got {len(kinds)}."
             )
+        if self.base.shard:
+            raise ValueError(
+                "'base.shard' is for train-rl; here every process holds the whole base. Where it does not "
+                "fit, set 'base.storage' to \"float8\"."
+            )
         o, s = self.optimizer, self.samples
         positive = {
             "optimizer.steps": o.steps,

@@ -36,7 +36,7 @@ from spatial_trainers.lora.trainer import LoraTrainer
 from spatial_trainers.metrics_log import MetricsLog
 from spatial_trainers.recipe import as_table
 from spatial_trainers.rewards.sums import RewardSum, load_reward
-from spatial_trainers.rl.base import base_folder, check_base, encode_prompts, load_base
+from spatial_trainers.rl.base import base_folder, check_base, encode_prompts, load_base, place
 from spatial_trainers.rl.checkpoint import STATE_FILE, check_state, restore, save
 from spatial_trainers.rl.prompts import load_prompts
 
@@ -95,6 +95,7 @@ class LoraRun:
                 max_sequence_length=recipe.max_sequence_length,
                 device=accelerator.device,
             )
+        place(pipeline, accelerator.device)
         self.painter = Painter(pipeline, prompts, recipe.samples, side=recipe.resolution)
         self.summary: dict[str, float] = {}
         if best and reward:

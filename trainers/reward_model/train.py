@@ -190,7 +190,7 @@ def judge(
     """Return what the model says of every comparison, in order, the work shared by all processes.
 
     Args:
-        model: Prepared by accelerate, or plain.
+        model: Plain.
         batcher: Of the same template.
         cases: Comparisons.
         size: Comparisons in one forward.
@@ -414,12 +414,12 @@ class RewardTrainer:
         cases = comparisons(pairs, symmetric=r.data.symmetric)
         with self.averaged():
             size = r.validation.pairs_per_device * (2 if r.data.symmetric else 1)
-            judged = judge(self.model, self.batcher, cases, size=size, accelerator=self.accelerator)
+            # DDP would wait for the other processes at each forward, and they may have fewer.
+            model = self.accelerator.unwrap_model(self.model)
+            judged = judge(model, self.batcher, cases, size=size, accelerator=self.accelerator)
             metrics = measure(cases, judged, temperatures=fit_temperatures(cases, judged))
             if self.previews:
-                metrics["by_noise_level"] = self._by_noise_level(
-                    self.previews, pairs, self.model, self.batcher
-                )
+                metrics["by_noise_level"] = self._by_noise_level(self.previews, pairs, model, self.batcher)
             score = {
                 "accuracy": metrics["accuracy"]["accuracy"],
                 "verdicts": metrics["verdicts"]["balanced"] or 0.0,

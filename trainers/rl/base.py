@@ -20,6 +20,7 @@ from spatial_core.starter import starter_path
 from spatial_trainers.rl.prompt_cache import PromptCache
 from spatial_trainers.rl.recipe import BaseRecipe
 from spatial_trainers.rl.rollout import RolloutRecipe
+from spatial_trainers.rl.sharding import shard_base
 
 # diffusers renamed the argument.
 _DTYPE = "dtype" if tuple(map(int, diffusers.__version__.split(".")[:2])) >= (0, 40) else "torch_dtype"
@@ -117,9 +118,9 @@ def encode_prompts(
     max_sequence_length: int | None,
     device: torch.device,
 ) -> PromptCache:
-    """Return the cache that holds all `prompts`, the pipeline being on the device without text encoders.
+    """Return the cache that holds all `prompts`; the pipeline is left without text encoders.
 
-    The denoiser stays behind while they are there, so that both need never fit at once.
+    The denoiser stays behind on the CPU, so that both need never fit on the device: `place` moves it.
     """
     denoiser = pipeline.transformer
     pipeline.register_modules(transformer=None)
@@ -128,5 +129,11 @@ def encode_prompts(
     cache.encode(prompts, progress=True)
     cache.release()
     pipeline.register_modules(transformer=denoiser)
-    pipeline.to(device)
     return cache
+
+
+def place(pipeline: Any, device: torch.device, *, shard: bool = False) -> None:
+    """Put the denoiser on the device beside the rest, whole or in shares (see `sharding`)."""
+    if shard:
+        shard_base(pipeline.transformer, device)
+    pipeline.to(device)

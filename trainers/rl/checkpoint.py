@@ -41,7 +41,7 @@ def fixed_recipe(recipe: Any) -> dict[str, Any]:
     table = as_table(recipe)
     for key in _FREE:
         del table[key]
-    del table["rollout"]["micro_batch_size"], table["base"]["gradient_checkpointing"]
+    del table["rollout"]["micro_batch_size"], table["base"]["gradient_checkpointing"], table["base"]["shard"]
     for part in table["reward"]:
         for key in ("timeout", "retries", "batch_size", "device", "token_variable"):
             del part[key]

@@ -155,7 +155,9 @@ class Evaluator:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         drawn: list[tuple[int, Tensor, dict[str, float]]] = []
         starts = range(0, len(self.prompts), batch_size)
-        for first in list(starts)[rank::world]:
+        # All processes draw equally often, or a base in shares could not be gathered: some repeat a batch.
+        turns = math.ceil(len(starts) / world)
+        for first in (starts[turn % len(starts)] for turn in range(rank, world * turns, world)):
             some = self.prompts[first : first + batch_size]
             seeds = (self.recipe.seed + first + k for k in range(len(some)))
             images = base_call(
@@ -171,7 +173,8 @@ class Evaluator:
             # In 8 bits, as a file would hold them: what is judged again later is then the same.
             pixels = (images.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
             drawn += [(first + k, pixels[k], scores[k]) for k in range(len(some))]
-        everything = sorted(gather_object(drawn), key=lambda row: row[0])
+        once = {row[0]: row for row in gather_object(drawn)}
+        everything = [once[index] for index in sorted(once)]
         pictures = torch.stack([row[1] for row in everything]).float() / 255
         parts = {name: [row[2][name] for row in everything] for name in self.reward.weights}
         totals = [

@@ -167,7 +167,8 @@ class Nft:
         if recipe.rest_weight:
             level = among + int(torch.randint(total - among, (), generator=generator))
             for part in self._noised(rollout, chosen, level, generator):
-                distance = velocity_kl(self._velocity(part), self._reference(part)).sum() / count
+                reference = self._reference(part)
+                distance = velocity_kl(self._velocity(part), reference).sum() / count
                 (distance * (share * recipe.rest_weight)).backward()
                 sums["rest"] += float(distance.detach())
         return sums

@@ -24,6 +24,7 @@ class BaseRecipe:
         revision: Hub revision; "" for the default one.
         dtype: Of the frozen weights; the LoRA is float32.
         storage: "float8" holds the denoiser's frozen weights in 8 bits and computes in `dtype`.
+        shard: Each of several processes holds its share of the denoiser's weights (FSDP2) instead of all.
         gradient_checkpointing: Trades about half more time in training for far less memory.
     """
 
@@ -31,6 +32,7 @@ class BaseRecipe:
     revision: str = ""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     storage: Literal["", "float8"] = ""
+    shard: bool = False
     gradient_checkpointing: bool = False
 
 
@@ -199,6 +201,8 @@ class RlRecipe:
             raise ValueError(f"'guards.spike' must be greater than 1; got {self.guards.spike}.")
         if self.guards.kl_alarm and self.algorithm == "grpo" and not self.grpo.kl_weight:
             raise ValueError("'guards.kl_alarm' needs 'grpo.kl_weight' > 0; without it no KL is computed.")
+        if self.base.shard:
+            self._check_shard()
         if self.algorithm == "grpo" and not (r.window_size and r.noise_level and r.noise != "ode"):
             raise ValueError(
                 "GRPO trains on random steps: 'rollout.window_size' and 'rollout.noise_level' must be "
@@ -222,3 +226,22 @@ class RlRecipe:
                     "'nft.rest_weight' needs 'nft.among' below 'rollout.num_inference_steps' = "
                     f"{r.num_inference_steps}: there are no other levels."
                 )
+
+    def _check_shard(self) -> None:
+        """Check that all processes will ask the denoiser equally often, whatever prompts and rewards are."""
+        r = self.rollout
+        if self.base.storage:
+            raise ValueError(
+                "'base.shard' and 'base.storage' = \"float8\" exclude each other. With several processes "
+                "'base.shard' alone saves more."
+            )
+        if not self.advantage.num_best + self.advantage.num_worst:
+            raise ValueError(
+                "'base.shard' needs 'advantage.num_best' and 'advantage.num_worst': how many pictures of a "
+                "group have a reward may differ from process to process."
+            )
+        if r.shared_prefix and r.window_start[0] != r.window_start[1]:
+            raise ValueError(
+                "'base.shard' with 'rollout.shared_prefix' needs one 'rollout.window_start' for all groups; "
+                f"got {list(r.window_start)}. Set it to [{r.window_start[0]}, {r.window_start[0]}]."
+            )

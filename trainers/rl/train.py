@@ -25,7 +25,14 @@ from spatial_trainers.fingerprint import module_sha256
 from spatial_trainers.metrics_log import MetricsLog
 from spatial_trainers.recipe import as_table
 from spatial_trainers.rewards.sums import load_reward
-from spatial_trainers.rl.base import base_folder, check_base, check_guidance, encode_prompts, load_base
+from spatial_trainers.rl.base import (
+    base_folder,
+    check_base,
+    check_guidance,
+    encode_prompts,
+    load_base,
+    place,
+)
 from spatial_trainers.rl.checkpoint import STATE_FILE, check_state, fixed_recipe, restore, save
 from spatial_trainers.rl.evaluation import (
     EVALUATION_FOLDER,
@@ -68,6 +75,7 @@ class RlRun:
         reward = load_reward(recipe.reward, device=accelerator.device)
         judge = load_judge(recipe.evaluation.judge, device=accelerator.device)
         pipeline = load_base(recipe.base, folder)
+        self.base_class = type(pipeline.transformer).__name__
         self.base_hash = module_sha256(pipeline.transformer)
         self.facts |= {"base": self.base_hash, "reward": reward.sha256}
         if state is not None:
@@ -81,6 +89,7 @@ class RlRun:
                 max_sequence_length=recipe.rollout.max_sequence_length,
                 device=accelerator.device,
             )
+        place(pipeline, accelerator.device, shard=recipe.base.shard and accelerator.num_processes > 1)
         self.trainer = RlTrainer(
             pipeline, reward, lambda text: lambda count: self.arguments([text] * count), recipe, accelerator
         )
@@ -162,7 +171,7 @@ class RlRun:
             recommended["guidance_scale"] = r.rollout.guidance_scale
         card = LoraCard(
             base=r.base.model,
-            base_class=type(trainer.pipeline.transformer).__name__,
+            base_class=self.base_class,
             base_hash=self.base_hash,
             reward=trainer.reward.title,
             reward_hash=trainer.reward.sha256,
@@ -193,9 +202,16 @@ def train_rl(recipe: RlRecipe) -> dict[str, Any]:
     accelerator = Accelerator(mixed_precision="no", log_with=trackers or None, project_dir=recipe.output)
     if accelerator.distributed_type not in _WHOLE:
         raise ValueError(
-            "RL runs on one process or several that each hold the whole base; accelerate says "
+            "RL shares out the base itself where it is asked to; accelerate says "
             f"{accelerator.distributed_type.value}. Choose multi-GPU without FSDP or DeepSpeed in `accelerate"
-            " config`; where the base does not fit on a device, set 'base.storage' to \"float8\"."
+            " config`; where the base does not fit on a device, set 'base.shard' to true, or "
+            "'base.storage' to \"float8\"."
+        )
+    groups, processes = recipe.groups_per_step // recipe.updates_per_rollout, accelerator.num_processes
+    if recipe.base.shard and groups % processes:
+        raise ValueError(
+            "With 'base.shard' all processes must have equally many groups in an update: 'groups_per_step' / "
+            f"'updates_per_rollout' must be a multiple of their number; got {groups} and {processes}."
         )
     run = RlRun(recipe, accelerator)
     accelerator.init_trackers("trackers", init_kwargs={"wandb": {"name": recipe.name}})

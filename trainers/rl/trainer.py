@@ -1,8 +1,8 @@
 """The loop of online RL: draw groups, have them judged meanwhile, choose, and update the LoRA.
 
 Processes share the groups of a step; gradients are summed over them, so that neither their number nor the
-size of a micro-batch changes what a step computes. Only the LoRA is trained and every process holds the whole
-base, so that one sum of the LoRA's gradients is all that they exchange.
+size of a micro-batch changes what a step computes. Only the LoRA is trained, and every process holds all of
+it, so that one sum of its gradients is all that they exchange; beside a frozen base in shares (`sharding`).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class RlTrainer:
             reward: Judges pictures.
             arguments: Of the base's call for a prompt, as `PromptCache` has them.
             recipe: What to do; `base`, `prompts`, `reward` and `evaluation` are the caller's to see to.
-            accelerator: Of one process or several, each with the whole model.
+            accelerator: Of one process or several.
         """
         self.pipeline, self.arguments = pipeline, arguments
         self.recipe, self.accelerator = recipe, accelerator
@@ -136,6 +136,7 @@ class RlTrainer:
         self.guards = Guards(recipe.guards)
         self.reward, self.background = reward, BackgroundReward(reward)
         self.counter = ForwardCounter(pipeline.transformer)
+        self.sharded = recipe.base.shard and accelerator.num_processes > 1
         self.step = 0
 
     @property
@@ -217,8 +218,15 @@ class RlTrainer:
         count = len(chosen) // self.recipe.updates_per_rollout
         sums: dict[str, float] = {}
         for number in range(part * count, (part + 1) * count):
+            if number not in rollouts:
+                continue
             group = chosen[number]
-            if number not in rollouts or group is None:
+            if group is None:
+                if self.sharded:
+                    # Others may need this process to gather the base with them: go through it for nothing.
+                    kept = self.recipe.advantage.kept(self.recipe.rollout.group_size)
+                    nothing = Chosen(torch.zeros(kept, dtype=torch.long), torch.zeros(kept))
+                    self._backward(rollouts[number], nothing, part, number, 0.0)
                 continue
             for name, value in self._backward(rollouts[number], group, part, number, 1.0 / count).items():
                 sums[name] = sums.get(name, 0.0) + value / count
