@@ -23,7 +23,7 @@ import spatial_trainers.checkpoint as checkpoint_module
 from spatial_core.cli import main
 from spatial_core.lora import read_lora
 from spatial_trainers.checkpoint import load_state
-from spatial_trainers.recipe import build
+from spatial_trainers.recipe import build, load_recipe, recipe_path
 from spatial_trainers.rewards.sums import RewardRecipe
 from spatial_trainers.rl.advantage import Chosen
 from spatial_trainers.rl.base import check_base, check_guidance
@@ -33,6 +33,7 @@ from spatial_trainers.rl.recipe import BaseRecipe, EvaluationRecipe, RlRecipe
 from spatial_trainers.rl.rollout import RolloutRecipe
 from spatial_trainers.rl.train import RlRun, train_rl
 
+RECIPES = recipe_path("rl-smoke").parent
 PROMPTS = (
     "a red ball to the left of a blue cube",
     "a blue cube above a red ball",
@@ -216,7 +217,7 @@ TWICE = """
 import json, sys
 from pathlib import Path
 import spatial_trainers.rl.base as base
-from spatial_trainers.recipe import build
+from spatial_trainers.recipe import build, load_recipe, recipe_path
 from spatial_trainers.rl.recipe import RlRecipe
 from spatial_trainers.rl.train import train_rl
 
@@ -320,6 +321,23 @@ def test_missing_things(recipe: RlRecipe, changes: dict[str, Any], message: str)
         begun(replace(recipe, **changes))
 
 
+def test_a_sharded_base_needs_processes_in_step(recipe: RlRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would let one process gather the base while another does not, and wait for ever."""
+    shard = replace(recipe.base, shard=True)
+    rollout = replace(recipe.rollout, window_start=(1, 1))
+    sharded = replace(recipe, base=shard, rollout=rollout)
+    for changes, message in (
+        ({"rollout": recipe.rollout}, r"one 'rollout.window_start' .* Set it to \[0, 0\]"),
+        ({"base": replace(shard, storage="float8")}, "exclude each other"),
+        ({"advantage": replace(recipe.advantage, num_best=0, num_worst=0)}, "'advantage.num_best'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace(sharded, **changes)
+    monkeypatch.setattr(Accelerator, "num_processes", 3)
+    with pytest.raises(ValueError, match="must be a multiple of their number; got 1 and 3"):
+        train_rl(sharded)
+
+
 @pytest.mark.usefixtures("nothing_loads")
 def test_empty_prompts(recipe: RlRecipe) -> None:
     Path(recipe.prompts.file).write_text("\n\n")
@@ -365,6 +383,14 @@ def test_guidance_needs_a_negative_prompt(recipe: RlRecipe) -> None:
     check_guidance("StableDiffusion3Pipeline", RolloutRecipe(guidance_scale=1.0))
     with pytest.raises(ValueError, match="'rollout.true_cfg_scale' to 1"):
         begun(replace(recipe, rollout=replace(recipe.rollout, true_cfg_scale=2.0)))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("rl-*.toml")))
+def test_every_bundled_recipe_is_valid(name: str) -> None:
+    recipe = load_recipe(name, RlRecipe)
+    assert recipe.advantage.kept(recipe.rollout.group_size) <= recipe.rollout.group_size
+    # Four processes, of which 'rl-flux-4x24gb' speaks.
+    assert not recipe.base.shard or recipe.groups_per_step // recipe.updates_per_rollout % 4 == 0
 
 
 def test_an_unknown_key_names_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
