@@ -79,6 +79,7 @@ def markdown(before: Judged, after: Judged, found: Mapping[str, Any]) -> str:
     if "diversity_right" in found:
         lines.append(_row("- among its right pictures", found["diversity_right"]))
     if "diversity" in found:
+        lines.append(_row("sharpness (RMS step between neighbouring pixels, of 255)", found["sharpness"]))
         lines += ["", f"Diversity after / before: {_times(found['diversity'])}."]
     if "diversity_right" in found:
         row = found["diversity_right"]

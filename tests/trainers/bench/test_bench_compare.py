@@ -88,6 +88,7 @@ def test_the_command(tmp_path: Path, renders: torch.Tensor, capsys: pytest.Captu
     assert found["diversity"]["ratio"] < 1e-3 < 0.01 < found["diversity"]["before"]
     right = found["diversity_right"]
     assert right["ratio"] < 1e-3 and 0 < right["prompts"] < 40
+    assert found["sharpness"]["ratio"] < 0.6 and 1 < found["sharpness"]["before"] < 30
     told = found["told_from_real"]
     assert told["before"]["accuracy"] < 0.75 < 0.9 < told["after"]["accuracy"]
     assert (after / "comparison" / "sheet.png").is_file()
