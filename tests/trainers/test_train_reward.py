@@ -20,19 +20,18 @@ from spatial_core.reward_model import JUDGE_FILE, RewardOutput, SpatialRewardMod
 from spatial_core.scorers.reward import RewardScorer
 from spatial_trainers import checkpoint as checkpoint_module
 from spatial_trainers.checkpoint import TrainingState, load_state, save_state
+from spatial_trainers.learning_rate import learning_rate_factor
 from spatial_trainers.pairs.data import comparisons, read_manifest
 from spatial_trainers.plain_attention import PlainAttention
 from spatial_trainers.recipe import LossRecipe, OptimizerRecipe, RewardRecipe, build
 from spatial_trainers.reward_model import train as trainer_module
 from spatial_trainers.reward_model.batches import Batcher, prefetched
+from spatial_trainers.reward_model.loss import clause_logits, reward_loss
 from spatial_trainers.reward_model.train import (
     BEST_FILE,
     JUDGE_FOLDER,
     METRICS_FILE,
     STATE_FILE,
-    clause_logits,
-    learning_rate_factor,
-    reward_loss,
     train_reward,
 )
 

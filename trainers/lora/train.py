@@ -26,7 +26,7 @@ from accelerate.utils import DistributedType, is_tensorboard_available
 from tqdm import tqdm
 
 from spatial_core.lora import LoraCard
-from spatial_trainers.checkpoint import load_state
+from spatial_trainers.checkpoint import check_state, load_state
 from spatial_trainers.fingerprint import module_sha256
 from spatial_trainers.lora.best_of_n import BestOfN
 from spatial_trainers.lora.data import Example, LatentCache, examples_sha256, read_pairs, read_pictures
@@ -37,7 +37,7 @@ from spatial_trainers.metrics_log import MetricsLog
 from spatial_trainers.recipe import as_table
 from spatial_trainers.rewards.sums import RewardSum, load_reward
 from spatial_trainers.rl.base import base_folder, check_base, encode_prompts, load_base, place
-from spatial_trainers.rl.checkpoint import STATE_FILE, check_state, restore, save
+from spatial_trainers.rl.checkpoint import STATE_FILE, restore, save
 from spatial_trainers.rl.prompts import load_prompts
 
 METRICS_FILE = "metrics.jsonl"

@@ -15,13 +15,13 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from spatial_core.pipeline.predict import Condition, predict, prepare
+from spatial_trainers.learning_rate import learning_rate_factor
 from spatial_trainers.lora.data import Latents
 from spatial_trainers.lora.drawing import family_guidance
 from spatial_trainers.lora.losses import dpo_accuracy, flow_dpo_loss, noisy_latents, velocity_error
 from spatial_trainers.lora.recipe import TrainLoraRecipe
 from spatial_trainers.pairs.data import chunks
 from spatial_trainers.passes import step_indices
-from spatial_trainers.reward_model.train import learning_rate_factor
 from spatial_trainers.rl.policy import Policy
 from spatial_trainers.rl.prompt_cache import PromptCache
 from spatial_trainers.rl.rollout import group_seeds
@@ -94,7 +94,7 @@ class LoraTrainer:
         """
         r, o, accelerator = self._recipe, self._recipe.optimizer, self._accelerator
         chosen = step_indices(self._count, step=self.step, size=o.examples_per_step, seed=r.seed)
-        rate = o.learning_rate * learning_rate_factor(self.step, o)  # pyright: ignore[reportArgumentType]
+        rate = o.learning_rate * learning_rate_factor(self.step, o)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         sums = torch.zeros(3, device=accelerator.device)

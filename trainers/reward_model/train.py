@@ -13,34 +13,35 @@ The same command again goes on from the last checkpoint in the output folder.
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, gather_object, set_seed
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from accelerate.utils import DistributedType, gather_object, is_tensorboard_available, set_seed
+from torch import nn
 from tqdm import tqdm
 
 from spatial_core.atomic_files import atomic_path, write_text
-from spatial_core.preference_loss import bt, btt, calibrated_margin, gaussian, gaussian_mc, reward_centering
+from spatial_core.preference_loss import calibrated_margin
 from spatial_core.reward_model import RewardOutput, SpatialRewardModel
 from spatial_trainers.checkpoint import (
     TrainingState,
+    check_state,
     load_state,
     optimizer_entries,
     restore_optimizer,
     save_state,
 )
 from spatial_trainers.cpu_precision import usable_precision
+from spatial_trainers.learning_rate import learning_rate_factor
+from spatial_trainers.metrics_log import MetricsLog
 from spatial_trainers.pairs.data import (
     Comparison,
     Pair,
@@ -51,9 +52,10 @@ from spatial_trainers.pairs.data import (
 )
 from spatial_trainers.passes import step_indices
 from spatial_trainers.plain_attention import PlainAttention
-from spatial_trainers.recipe import LossRecipe, OptimizerRecipe, RewardRecipe, as_table
+from spatial_trainers.recipe import RewardRecipe, as_table
 from spatial_trainers.reward_model.batches import Batcher, ComparisonBatch, prefetched
 from spatial_trainers.reward_model.card import write_card
+from spatial_trainers.reward_model.loss import LossTerms, clause_logits, reward_loss
 from spatial_trainers.reward_model.previews import Previews
 from spatial_trainers.reward_model.trainable import (
     backbone_folder,
@@ -75,89 +77,6 @@ JUDGE_FOLDER = "judge"
 STATE_FILE = "checkpoint.safetensors"
 BEST_FILE = "best.safetensors"
 METRICS_FILE = "metrics.jsonl"
-
-
-@dataclass(frozen=True)
-class LossTerms:
-    """One batch's loss and what is worth a line in the log.
-
-    Attributes:
-        loss: To minimise; scalar.
-        preference, clause, centering: Its parts, unweighted.
-        accuracy: Share of comparisons in the right order.
-        clause_accuracy: Share of labelled relations judged right.
-    """
-
-    loss: Tensor
-    preference: Tensor
-    clause: Tensor
-    centering: Tensor
-    accuracy: Tensor
-    clause_accuracy: Tensor
-
-
-def clause_logits(mean: Tensor, log_std: Tensor) -> Tensor:
-    """Return the log-odds that relations hold, any shape: the calibrated margin over a sure zero."""
-    return calibrated_margin(mean, log_std, torch.zeros_like(mean), torch.full_like(log_std, -30.0))
-
-
-def reward_loss(
-    output: RewardOutput,
-    labels: Tensor,
-    recipe: LossRecipe,
-    *,
-    label_counts: Tensor,
-    generator: torch.Generator,
-) -> LossTerms:
-    """Return the training loss of C comparisons.
-
-    True relations outnumber false ones many times, so each kind weighs half of the clause term.
-
-    Args:
-        output: Of 2C rows, the better pictures first.
-        labels: `[2C, R]`, 1, 0 or NaN.
-        recipe: Which preference loss, and weights.
-        label_counts: `[2]`, false and true labels that a batch of this size has on average; what the sum over
-            relations is divided by, so that batches of a step add up to the step's mean.
-        generator: For `gaussian_mc`.
-    """
-    mean, worse = output.mean.chunk(2)
-    log_std, log_std_worse = output.log_std.chunk(2)
-    if recipe.preference == "gaussian":
-        preference = gaussian(mean, log_std, worse, log_std_worse, log_sigma_prior=recipe.prior_weight)
-    elif recipe.preference == "gaussian_mc":
-        preference = gaussian_mc(mean, log_std, worse, log_std_worse, generator=generator)
-    elif recipe.preference == "btt":
-        preference = btt(mean, worse, torch.zeros_like(mean, dtype=torch.bool))
-    else:
-        preference = bt(mean, worse)
-    known = ~labels.isnan()
-    truth, log_stds = labels[known], output.clause_log_std[known]
-    logits = clause_logits(output.clause_mean[known], log_stds)
-    terms = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    # As with whole prompts: mean and sigma could grow together for ever.
-    terms = terms + 0.5 * recipe.prior_weight * log_stds**2
-    clause = (terms * (0.5 / label_counts.clamp_min(1.0))[truth.long()]).sum()
-    centering = reward_centering(mean, worse).mean()
-    loss = preference.mean() + recipe.clause_weight * clause + recipe.center_weight * centering
-    return LossTerms(
-        loss=loss,
-        preference=preference.mean().detach(),
-        clause=clause.detach(),
-        centering=centering.detach(),
-        accuracy=((mean > worse).float() + 0.5 * (mean == worse).float()).mean(),
-        clause_accuracy=((logits > 0) == (truth > 0.5)).float().sum() / known.sum().clamp_min(1),
-    )
-
-
-def learning_rate_factor(step: int, recipe: OptimizerRecipe) -> float:
-    """Return the share of the peak learning rate that step `step`, counted from 0, takes."""
-    if step < recipe.warmup_steps:
-        return (step + 1) / recipe.warmup_steps
-    if recipe.schedule == "constant":
-        return 1.0
-    progress = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 def load_pairs(recipe: RewardRecipe, accelerator: Accelerator) -> PairSet:
@@ -268,13 +187,7 @@ class RewardTrainer:
         if not path.is_file():
             return None
         state = load_state(path)
-        old, new = (_flat(table) for table in (state.facts["recipe"], self._fixed_recipe()))
-        for key in sorted(old.keys() | new.keys()):
-            if old.get(key) != new.get(key):
-                raise ValueError(
-                    f"{path} was made with '{key}' = {old.get(key)!r}, and the recipe now says "
-                    f"{new.get(key)!r}. Set it back to go on, or choose another 'output' to start again."
-                )
+        check_state(state, path, {"recipe": self._fixed_recipe()})
         return state
 
     def _fixed_recipe(self) -> dict[str, Any]:
@@ -518,7 +431,7 @@ def train_reward(recipe: RewardRecipe) -> dict[str, Any]:
         ValueError: If the recipe, a file or the data do not fit.
         OSError: If the disk is full; earlier files stay as they were.
     """
-    trackers = ["tensorboard"] if _has_tensorboard() else []
+    trackers = ["tensorboard"] if is_tensorboard_available() else []
     precision = usable_precision(recipe.optimizer.mixed_precision)
     accelerator = Accelerator(mixed_precision=precision, log_with=trackers, project_dir=recipe.output)
     if accelerator.distributed_type not in (
@@ -533,7 +446,7 @@ def train_reward(recipe: RewardRecipe) -> dict[str, Any]:
         )
     trainer = RewardTrainer(recipe, accelerator)
     accelerator.init_trackers("tensorboard")
-    log = _MetricsLog(trainer.output / METRICS_FILE, trainer.step, enabled=accelerator.is_main_process)
+    log = MetricsLog(trainer.output / METRICS_FILE, trainer.step, enabled=accelerator.is_main_process)
     steps = recipe.optimizer.steps
     bar = tqdm(total=steps, initial=trainer.step, disable=not accelerator.is_main_process, desc=recipe.name)
     began, first = time.monotonic(), trainer.step
@@ -587,35 +500,6 @@ def _headline(metrics: Mapping[str, Any]) -> dict[str, float]:
         },
     }
     return {f"validation/{key}": value for key, value in numbers.items() if value is not None}
-
-
-class _MetricsLog:
-    """Appends a JSON line at a time; lines of steps that a kill took back are dropped first."""
-
-    def __init__(self, path: Path, step: int, *, enabled: bool):
-        self._path, self._enabled = path, enabled
-        if enabled:
-            lines = path.read_text("utf-8").splitlines() if path.is_file() and step else []
-            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-            write_text(path, "".join(f"{line}\n" for line in kept))
-
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        if self._enabled:
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"step": step} | {k: round(v, 6) for k, v in values.items()}) + "\n")
-
-
-def _has_tensorboard() -> bool:
-    from accelerate.utils import is_tensorboard_available
-
-    return is_tensorboard_available()
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return flat
 
 
 def _relative(backbone: str, folder: Path) -> str:

@@ -48,32 +48,6 @@ def fixed_recipe(recipe: Any) -> dict[str, Any]:
     return table
 
 
-def check_state(state: TrainingState, path: Path, facts: Mapping[str, Any]) -> None:
-    """Check that a state belongs to this run.
-
-    Args:
-        state: From `path`.
-        path: To name it.
-        facts: Of this run: its "recipe", and hashes of what the recipe names, such as "base".
-
-    Raises:
-        ValueError: If it was made with another recipe, or something that it names is another.
-    """
-    old, new = _flat(state.facts["recipe"]), _flat(facts["recipe"])
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            raise ValueError(
-                f"{path} was made with '{key}' = {old.get(key)!r}, and the recipe now says "
-                f"{new.get(key)!r}. Set it back to go on, or choose another 'output' to start again."
-            )
-    for key in sorted(facts.keys() - {"recipe"}):
-        if state.facts[key] != facts[key]:
-            raise ValueError(
-                f"{path} was made with another content of '{key}', though the recipe names the same. Restore "
-                "it to go on, or choose another 'output' to start again."
-            )
-
-
 def save(
     path: Path,
     *,
@@ -107,10 +81,3 @@ def restore(
             value.copy_(state.weights[f"old/{name}"])
     names = {parameter: name for name, parameter in policy.trained.items()}
     restore_optimizer(optimizer, names, state.optimizer)
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return flat

@@ -20,7 +20,7 @@ from accelerate.utils import DistributedType, is_tensorboard_available, is_wandb
 from tqdm import tqdm
 
 from spatial_core.lora import LoraCard
-from spatial_trainers.checkpoint import TrainingState, load_state
+from spatial_trainers.checkpoint import TrainingState, check_state, load_state
 from spatial_trainers.fingerprint import module_sha256
 from spatial_trainers.metrics_log import MetricsLog
 from spatial_trainers.recipe import as_table
@@ -33,7 +33,7 @@ from spatial_trainers.rl.base import (
     load_base,
     place,
 )
-from spatial_trainers.rl.checkpoint import STATE_FILE, check_state, fixed_recipe, restore, save
+from spatial_trainers.rl.checkpoint import STATE_FILE, fixed_recipe, restore, save
 from spatial_trainers.rl.evaluation import (
     EVALUATION_FOLDER,
     Evaluation,
