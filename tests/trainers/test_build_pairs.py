@@ -154,7 +154,6 @@ def test_three_kills_in_two_processes_change_nothing(built: Path, tmp_path: Path
     assert _files(tmp_path / "killed") == _files(built)
 
 
-@pytest.mark.slow
 def test_processes_of_accelerate_share_the_work_and_give_the_same_files(built: Path, tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(COMMAND)

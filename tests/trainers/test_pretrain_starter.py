@@ -17,7 +17,8 @@ from spatial_core.scenes.splits import split_of
 from spatial_trainers import scene_cache
 from spatial_trainers.backbone import train as pretrain_starter
 from spatial_trainers.backbone.questions import WALL, QuestionSampler, phrase_pieces
-from spatial_trainers.backbone.train import PretrainSettings, rate_at, run
+from spatial_trainers.backbone.train import PretrainSettings, run
+from spatial_trainers.learning_rate import plateau_factor
 from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, SceneCache, build_shard
 
 
@@ -103,7 +104,7 @@ def test_answers_are_the_closures_and_splits_are_kept(cache: Path) -> None:
 
 def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:
     settings = PretrainSettings(cache="", output="", steps=100, warmup=10, cooldown=0.5)
-    rates = [rate_at(step, settings) for step in range(101)]
+    rates = [plateau_factor(step, settings) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[20] == rates[49] == 1.0
     assert rates[75] == pytest.approx(0.5)

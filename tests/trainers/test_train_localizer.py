@@ -15,6 +15,7 @@ from spatial_core.localizer import Sighting, SpatialLocalizer
 from spatial_core.localizer_network import DenseFields
 from spatial_core.scenes.sampling import sample_scenes
 from spatial_trainers import scene_cache
+from spatial_trainers.learning_rate import plateau_factor
 from spatial_trainers.localizer import data as localizer_data
 from spatial_trainers.localizer import train as train_localizer
 from spatial_trainers.localizer.data import (
@@ -29,7 +30,7 @@ from spatial_trainers.localizer.data import (
     worse,
 )
 from spatial_trainers.localizer.evaluation import evaluate, report
-from spatial_trainers.localizer.train import LocalizerSettings, losses, rate_at, run
+from spatial_trainers.localizer.train import LocalizerSettings, losses, run
 from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, PATTERN_NAMES, build_shard
 
 SETTINGS = LocalizerSettings(
@@ -209,7 +210,7 @@ def test_a_killed_run_goes_on_exactly(cache: Path, tmp_path: Path, monkeypatch: 
 
 def test_the_rate_rises_stays_and_falls() -> None:
     settings = replace(SETTINGS, steps=100, warmup=10, cooldown=0.5)
-    assert [rate_at(step, settings) for step in (0, 9, 40, 75, 100)] == [0.1, 1.0, 1.0, 0.5, 0.0]
+    assert [plateau_factor(step, settings) for step in (0, 9, 40, 75, 100)] == [0.1, 1.0, 1.0, 0.5, 0.0]
 
 
 class Truthful(SpatialLocalizer):

@@ -446,7 +446,6 @@ def test_foreign_and_corrupt_checkpoints_are_refused(tmp_path: Path) -> None:
         load_state(path)
 
 
-@pytest.mark.slow
 def test_two_processes_take_the_steps_of_one(make: Make, tmp_path: Path) -> None:
     from spatial_trainers.recipe import as_table
 

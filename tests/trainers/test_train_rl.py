@@ -233,8 +233,14 @@ train_rl(build(RlRecipe, {**table, "output": sys.argv[2]}))
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("algorithm", "shard"), [("grpo", False), ("grpo", True), ("nft", True)])
+@pytest.mark.parametrize(
+    ("algorithm", "shard"),
+    [
+        pytest.param("grpo", False, marks=pytest.mark.slow),
+        ("grpo", True),
+        pytest.param("nft", True, marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_give_the_result_of_one(
     recipe: RlRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, shard: bool
 ) -> None:

@@ -36,6 +36,7 @@ from spatial_trainers.backbone.model import save_backbone, starter_config, train
 from spatial_trainers.backbone.questions import QuestionSampler
 from spatial_trainers.checkpoint import Resumable
 from spatial_trainers.cpu_precision import cpu_autocast
+from spatial_trainers.learning_rate import plateau_factor
 from spatial_trainers.muon import Muon
 from spatial_trainers.plain_attention import PlainAttention
 from spatial_trainers.scene_cache import SceneCache, build_cache
@@ -218,7 +219,7 @@ class Pretrainer:
         log["norm"] = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self.settings.lr * rate_at(step, self.settings)
+                group["lr"] = self.settings.lr * plateau_factor(step, self.settings)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
@@ -230,12 +231,6 @@ class Pretrainer:
     def resumable(self) -> Resumable:
         """What a killed run goes on from."""
         return Resumable(self.names, self.average, self.optimizers, asdict(self.settings))
-
-
-def rate_at(step: int, settings: PretrainSettings) -> float:
-    """Return the share of the peak rate: warm-up, plateau, then a linear fall over the cool-down."""
-    fall = settings.steps * settings.cooldown
-    return min(1.0, (step + 1) / settings.warmup, max(0.0, (settings.steps - step) / fall))
 
 
 class _Stream(torch.utils.data.IterableDataset[Batch]):

@@ -27,6 +27,7 @@ from spatial_core.localizer_network import DenseFields
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_trainers.checkpoint import Resumable
 from spatial_trainers.cpu_precision import cpu_autocast
+from spatial_trainers.learning_rate import plateau_factor
 from spatial_trainers.localizer.data import BatchStream, LocalizerBatch, load_pictures, starter_config
 from spatial_trainers.localizer.evaluation import evaluate, report
 from spatial_trainers.muon import Muon
@@ -158,7 +159,7 @@ class LocalizerTrainer:
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self.settings.lr * rate_at(step, self.settings)
+                group["lr"] = self.settings.lr * plateau_factor(step, self.settings)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         # The average starts as the mean of the first steps, not at the random weights.
@@ -183,12 +184,6 @@ class LocalizerTrainer:
 def _kept(settings: LocalizerSettings) -> dict[str, Any]:
     """Return the settings that the weights depend on."""
     return {key: value for key, value in asdict(settings).items() if key not in _PLACES}
-
-
-def rate_at(step: int, settings: LocalizerSettings) -> float:
-    """Return the share of the peak rate: warm-up, plateau, then a linear fall over the cool-down."""
-    fall = max(settings.steps * settings.cooldown, 1.0)
-    return min(1.0, (step + 1) / settings.warmup, max(0.0, (settings.steps - step) / fall))
 
 
 def run(settings: LocalizerSettings) -> dict[str, Any]:
