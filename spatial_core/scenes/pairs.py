@@ -8,40 +8,32 @@ tell: every statistic of the one is a statistic of the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal
 
 import torch
 
 from spatial_core.geometry import judge
-from spatial_core.language.relations import RELATIONS
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.scenes.captions import Caption, Mode, plan_caption, write
 from spatial_core.scenes.closure import BY_STATE, FALSE, FAMILIES, TRUE, Closure, Statement
 from spatial_core.scenes.layout import restyle as restyle_scene
 from spatial_core.scenes.layout import sample_layout
+from spatial_core.scenes.pair_edits import (
+    EDIT_WEIGHTS,
+    EditCandidate,
+    EditKind,
+    choose_edits,
+    edit_candidates,
+)
 from spatial_core.scenes.renderer import Rendering, render
 from spatial_core.scenes.sampling import acceptable, closures_of, estimated_closures, rows
 from spatial_core.scenes.scene import Scene
 from spatial_core.scenes.splits import Split, kinds_of, statement_split
-from spatial_core.scenes.statements import PAPER_HISTOGRAM, arrange, choose, draw_count, fact
+from spatial_core.scenes.statements import PAPER_HISTOGRAM, arrange, choose, draw_count
 from spatial_core.scenes.wordings import Wordings
 from spatial_core.scenes.world_edits import edit_world
-
-EditKind = Literal[
-    "swap_objects",
-    "swap_attributes",
-    "flip_relation",
-    "replace_relation",
-    "swap_anchors",
-    "swap_subjects",
-    "reorder_sequence",
-    "change_distance",
-    "change_containment",
-    "change_support",
-]
 
 _DRAFTS = 4
 """Twins drawn per attempt and seed, of which the first promising one is rendered."""
@@ -139,15 +131,6 @@ class _Wish:
     focus: str | None
     aims: tuple[str, ...]
     exclude: frozenset[str]
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """An edit that the two worlds allow."""
-
-    kind: EditKind
-    before: tuple[Statement, ...]
-    after: tuple[Statement, ...]
 
 
 def sample_pair(
@@ -251,7 +234,7 @@ def sample_pairs(
                     wordings=wordings,
                     mode=mode,
                     focus=own.choice(focuses) if focuses else _soft_focus(own, attempt),
-                    aims=tuple(own.choices(list(_EDIT_WEIGHTS), weights=list(_EDIT_WEIGHTS.values()), k=2)),
+                    aims=tuple(own.choices(list(EDIT_WEIGHTS), weights=list(EDIT_WEIGHTS.values()), k=2)),
                     exclude=frozenset(exclude),
                 )
             )
@@ -342,7 +325,7 @@ def _eased(count: int, attempt: int, *, least: int) -> int:
 
 def _soft_focus(rng: Random, attempt: int) -> str | None:
     """Return a relation to aim at, families balanced; after a while anything goes."""
-    focus = rng.choices(list(_EDIT_WEIGHTS), weights=list(_EDIT_WEIGHTS.values()))[0]
+    focus = rng.choices(list(EDIT_WEIGHTS), weights=list(EDIT_WEIGHTS.values()))[0]
     return focus if rng.random() < 0.85 and attempt < _AIMED_ATTEMPTS else None
 
 
@@ -378,7 +361,7 @@ def _word(
 
 def _content(
     rng: Random, wish: _Wish, scene: Scene, first: Closure, second: Closure
-) -> tuple[list[_Candidate], list[Statement]] | None:
+) -> tuple[list[EditCandidate], list[Statement]] | None:
     """Return the edits and the statements that stay, or None if there are too few."""
     kinds = kinds_of(scene)
 
@@ -391,8 +374,13 @@ def _content(
     true_second = [s for s in second.statements(TRUE) if allowed(s)]
     only_first = [s for s in true_first if second.state(s) == FALSE]
     only_second = [s for s in true_second if first.state(s) == FALSE]
-    chosen = _choose_edits(
-        rng, _candidates(rng, scene, first, second, only_first, only_second, allowed), wish
+    chosen = choose_edits(
+        rng,
+        edit_candidates(rng, scene, first, second, only_first, only_second, allowed),
+        num_edits=wish.num_edits,
+        num_relations=wish.num_relations,
+        focus=wish.focus,
+        aims=wish.aims,
     )
     if chosen is None:
         return None
@@ -409,190 +397,17 @@ def _content(
     return (chosen, kept) if len(kept) == rest else None
 
 
-def _candidates(
-    rng: Random,
-    scene: Scene,
-    first: Closure,
-    second: Closure,
-    only_first: Sequence[Statement],
-    only_second: Sequence[Statement],
-    allowed: Callable[[Statement], bool],
-) -> list[_Candidate]:
-    """Return every edit from what is true of the first world alone to what is true of the second alone."""
-    found: list[_Candidate] = []
-    after_by_participants: dict[frozenset[int], list[Statement]] = {}
-    after_by_slot: dict[tuple[str, str, int], list[Statement]] = {}
-    for s in only_second:
-        after_by_participants.setdefault(frozenset((s.subject, *s.objects)), []).append(s)
-        if len(s.objects) == 1:
-            after_by_slot.setdefault((s.relation, "subject", s.subject), []).append(s)
-            after_by_slot.setdefault((s.relation, "object", s.objects[0]), []).append(s)
-    for s in only_first:
-        for t in after_by_participants.get(frozenset((s.subject, *s.objects)), []):
-            if (kind := _kind_of(scene, s, t)) is not None:
-                found.append(_Candidate(kind, (s,), (t,)))
-        if len(s.objects) == 1:
-            for t in after_by_slot.get((s.relation, "subject", s.subject), []):
-                found.append(_Candidate("swap_anchors", (s,), (t,)))
-            for t in after_by_slot.get((s.relation, "object", s.objects[0]), []):
-                found.append(_Candidate("swap_subjects", (s,), (t,)))
-    found += _sequences(rng, first, second, allowed)
-    return found
-
-
-def _kind_of(scene: Scene, s: Statement, t: Statement) -> EditKind | None:
-    """Return the edit that turns `s` into `t`, both about the same things; None if it is no fair one."""
-    if s.relation == t.relation:
-        if not s.objects or RELATIONS[s.relation].symmetric:
-            return None
-        if s.relation == "between" and s.subject == t.subject:
-            return None
-        objects = scene.objects
-        same = len(s.objects) == 1 and all(i >= 0 for i in (s.subject, s.objects[0]))
-        if same and objects[s.subject].kind == objects[s.objects[0]].kind:
-            return "swap_attributes"
-        return "swap_objects"
-    if s.subject != t.subject or s.objects != t.objects:
-        return None
-    one, other = RELATIONS[s.relation], RELATIONS[t.relation]
-    if one.axis == "distance" and other.axis == "distance":
-        return "change_distance"
-    if "containment" in (one.axis, other.axis):
-        return "change_containment"
-    if "support" in (one.axis, other.axis):
-        return "change_support"
-    if one.inverse == t.relation or t.relation in one.contrary:
-        return "flip_relation"
-    return "replace_relation"
-
-
-def _sequences(
-    rng: Random, first: Closure, second: Closure, allowed: Callable[[Statement], bool]
-) -> list[_Candidate]:
-    """Return reorderings of rows of three: left to right A, B, C before, another order after."""
-
-    def rows_of(closure: Closure) -> dict[frozenset[int], tuple[int, ...]]:
-        left = [s for s in closure.statements(TRUE) if s.relation == "left_of"]
-        follows: dict[int, list[int]] = {}
-        for s in left:
-            follows.setdefault(s.subject, []).append(s.objects[0])
-        return {
-            frozenset((a, b, c)): (a, b, c)
-            for a, middle in follows.items()
-            for b in middle
-            for c in follows.get(b, [])
-        }
-
-    def chain(row: tuple[int, ...]) -> tuple[Statement, ...]:
-        return tuple(Statement("left_of", a, (b,)) for a, b in zip(row, row[1:], strict=False))
-
-    ours, theirs = rows_of(first), rows_of(second)
-    found: list[_Candidate] = []
-    for things, row in ours.items():
-        other = theirs.get(things)
-        if other is None or other == row:
-            continue
-        before, after = chain(row), chain(other)
-        if not all(allowed(s) for s in (*before, *after)):
-            continue
-        if any(second.state(s) == FALSE for s in before) and any(first.state(s) == FALSE for s in after):
-            found.append(_Candidate("reorder_sequence", before, after))
-    rng.shuffle(found)
-    return found[:4]
-
-
-_KIND_WEIGHTS: dict[EditKind, float] = {
-    "swap_objects": 1.6,
-    "swap_attributes": 1.6,
-    "flip_relation": 1.6,
-    "replace_relation": 0.8,
-    "swap_anchors": 0.6,
-    "swap_subjects": 0.6,
-    "reorder_sequence": 0.8,
-    "change_distance": 1.0,
-    "change_containment": 1.3,
-    "change_support": 1.0,
-}
-
-
-def _fondness(candidate: _Candidate) -> float:
-    """Return the weight of an edit: what moves is often left or right of something new."""
-    sideways = candidate.kind not in ("flip_relation", "swap_objects", "swap_attributes", "reorder_sequence")
-    named = {s.relation for s in (*candidate.before, *candidate.after)}
-    return _KIND_WEIGHTS[candidate.kind] * (0.4 if sideways and named & {"left_of", "right_of"} else 1.0)
-
-
-def _choose_edits(rng: Random, candidates: Sequence[_Candidate], wish: _Wish) -> list[_Candidate] | None:
-    """Return `num_edits` edits about different facts, families balanced."""
-    left = [c for c in candidates if len(c.before) <= wish.num_relations]
-    chosen: list[_Candidate] = []
-    facts: set[tuple[str, frozenset[int]]] = set()
-    for number in range(wish.num_edits):
-        left = [c for c in left if not facts & {fact(s) for s in (*c.before, *c.after)}]
-        room = wish.num_relations - sum(len(c.before) for c in chosen)
-        left = [c for c in left if len(c.before) <= room - (wish.num_edits - len(chosen) - 1)]
-        options = left
-        if wish.focus is not None and not chosen:
-            options = [c for c in left if any(wish.focus == s.relation for s in (*c.before, *c.after))]
-        elif chosen:
-            aim = wish.aims[number - 1]
-            options = [c for c in left if any(aim == s.relation for s in (*c.before, *c.after))] or left
-        if not options:
-            return None
-        from_families: dict[str, list[_Candidate]] = {}
-        for c in options:
-            from_families.setdefault(c.before[0].relation, []).append(c)
-        names = list(from_families)
-        family = from_families[rng.choices(names, weights=[_EDIT_WEIGHTS.get(n, 1.0) for n in names])[0]]
-        pick = rng.choices(family, weights=[_fondness(c) for c in family])[0]
-        chosen.append(pick)
-        facts |= {fact(s) for s in (*pick.before, *pick.after)}
-    return chosen
-
-
-_EDIT_WEIGHTS: dict[str, float] = {
-    "left_of": 0.9,
-    "right_of": 0.9,
-    "above": 1.5,
-    "below": 1.5,
-    "on": 1.5,
-    "under": 1.5,
-    "in_front_of": 1.6,
-    "behind": 1.6,
-    "next_to": 1.6,
-    "near": 0.8,
-    "far_from": 1.0,
-    "between": 1.3,
-    "inside": 1.5,
-    "stacked_on": 1.2,
-    "leaning_against": 1.2,
-    "hanging_on": 0.8,
-    "hidden_by": 1.2,
-    "larger_than": 0.3,
-    "smaller_than": 0.3,
-    "aligned_with": 0.8,
-    "picture_left": 0.6,
-    "picture_right": 0.6,
-    "picture_top": 0.7,
-    "picture_bottom": 0.7,
-    "picture_center": 0.6,
-    "foreground": 0.8,
-    "background": 0.8,
-}
-"""How often a family is drawn for an edit among those that the two worlds allow."""
-
-
 def _write_pair(
     rng: Random,
     wish: _Wish,
     scenes: tuple[Scene, Scene],
     closures: tuple[Closure, Closure],
     seed: int,
-    chosen: Sequence[_Candidate],
+    chosen: Sequence[EditCandidate],
     kept: Sequence[Statement],
 ) -> ScenePair:
     # Units stay together: an ordered list is one unit of several statements.
-    units: list[tuple[_Candidate | None, tuple[Statement, ...], tuple[Statement, ...]]] = [
+    units: list[tuple[EditCandidate | None, tuple[Statement, ...], tuple[Statement, ...]]] = [
         *((c, c.before, c.after) for c in chosen),
         *((None, (s,), (s,)) for s in kept),
     ]
@@ -600,7 +415,7 @@ def _write_pair(
     before: list[Statement] = []
     after: list[Statement] = []
     lists: list[range] = []
-    spans: list[tuple[_Candidate, tuple[int, ...]]] = []
+    spans: list[tuple[EditCandidate, tuple[int, ...]]] = []
     for index in order:
         candidate, old, new = units[index]
         at = tuple(range(len(before), len(before) + len(old)))
