@@ -113,14 +113,17 @@ def _report(folder: BuildFolder, recipe: BuildRecipe, assembly: Assembly, sha256
         pairs = read_manifest(manifest, most={"train": 20_000, "validation": 4_000, "test": 4_000})
         probes = [probe.to_dict() for probe in probe_pairs(pairs, seed=recipe.seed)]
     reasons = assembly.reasons()
+    images = sum(path.stat().st_size for path in (folder.path / "images").rglob("*.png"))
+    sizes = {"images": images, "manifest": manifest.stat().st_size}
     report = {
         "sha256": sha256,
+        "bytes": sizes,
         "distributions": distributions.to_dict(),
         "reasons": reasons,
         "probes": probes,
     }
     write_text(folder.path / "report.json", json.dumps(report, indent=2) + "\n")
-    card = write_card(recipe, distributions, sha256=sha256, reasons=reasons, probes=probes)
+    card = write_card(recipe, distributions, sha256=sha256, sizes=sizes, reasons=reasons, probes=probes)
     write_text(folder.path / "README.md", card)
     try:
         plot(distributions, folder.path / "distributions.png")

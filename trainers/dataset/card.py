@@ -21,6 +21,7 @@ def write_card(
     distributions: Distributions,
     *,
     sha256: str,
+    sizes: Mapping[str, int],
     reasons: Mapping[str, int],
     probes: Sequence[Mapping[str, Any]],
 ) -> str:
@@ -30,6 +31,7 @@ def write_card(
         recipe: Of the build.
         distributions: Of the manifest.
         sha256: Of the manifest.
+        sizes: Bytes of all "images" and of the "manifest".
         reasons: How many pairs were set aside or not drawn for which reason.
         probes: `ProbeResult.to_dict()` of each probe; empty if none was trained.
     """
@@ -72,7 +74,8 @@ def write_card(
             "The form follows the SpatialReward-Dataset of arXiv 2602.24233, whose 80,000 pairs are not "
             "public; none of these prompts or pictures is from there.",
             "",
-            f"Licence: {recipe.licence}. sha256 of manifest.jsonl: `{sha256}`.",
+            f"Pictures: {sizes['images'] / 1e6:.1f} MB. manifest.jsonl: {sizes['manifest'] / 1e6:.1f} MB, sha256 "
+            f"`{sha256}`. Licence: {recipe.licence}.",
             "",
             "## Splits",
             "",
