@@ -74,8 +74,8 @@ def write_card(
             "The form follows the SpatialReward-Dataset of arXiv 2602.24233, whose 80,000 pairs are not "
             "public; none of these prompts or pictures is from there.",
             "",
-            f"Pictures: {sizes['images'] / 1e6:.1f} MB. manifest.jsonl: {sizes['manifest'] / 1e6:.1f} MB, sha256 "
-            f"`{sha256}`. Licence: {recipe.licence}.",
+            f"Pictures: {sizes['images'] / 1e6:.1f} MB. manifest.jsonl: {sizes['manifest'] / 1e6:.1f} MB, "
+            f"sha256 `{sha256}`. Licence: {recipe.licence}.",
             "",
             "## Splits",
             "",
