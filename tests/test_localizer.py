@@ -169,7 +169,6 @@ def test_no_images_give_nothing() -> None:
 
 
 BUNDLED = Path(spatial_core.starter.__file__).parent / "localizer" / WEIGHTS_FILE
-needs_weights = pytest.mark.skipif(not BUNDLED.is_file(), reason="the starter localizer is not trained yet")
 
 
 @pytest.fixture(scope="module")
@@ -177,12 +176,10 @@ def starter() -> SpatialLocalizer:
     return SpatialLocalizer.from_pretrained("starter")
 
 
-@needs_weights
 def test_the_bundled_weights_are_small() -> None:
     assert BUNDLED.stat().st_size <= 5 * 2**20
 
 
-@needs_weights
 def test_the_starter_finds_what_new_scenes_hold(starter: SpatialLocalizer) -> None:
     batch = sample_scenes(range(9_000_000, 9_000_012))
     overlaps: list[float] = []
@@ -197,7 +194,6 @@ def test_the_starter_finds_what_new_scenes_hold(starter: SpatialLocalizer) -> No
     assert len(overlaps) > 20 and float(np.mean(overlaps)) > 0.6
 
 
-@needs_weights
 def test_the_starter_judges_relations_through_the_geometric_scorer(starter: SpatialLocalizer) -> None:
     batch = sample_scenes(range(9_100_000, 9_100_012))
     scorer = GeometricScorer(starter, starter)

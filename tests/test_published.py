@@ -9,13 +9,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
-from typing import Literal
 
 import pytest
 from PIL import Image
 
 from spatial_core import cli
-from spatial_core.starter import starter_path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "spatial_core/starter/demo"
@@ -34,17 +32,6 @@ def shell_lines(document: str = "README.md") -> Iterator[list[str]]:
         for line in block.splitlines():
             if words := shlex.split(line, comments=True):
                 yield words
-
-
-def has_starter(name: Literal["reward", "flow"] = "reward") -> bool:
-    try:
-        starter_path(name)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-needs_starter = pytest.mark.skipif(not has_starter(), reason="the starter's weights are not in this checkout")
 
 
 @pytest.fixture
@@ -71,7 +58,6 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_folders: dict[s
     return tmp_path
 
 
-@needs_starter
 @pytest.mark.parametrize("example", range(len(blocks("python"))))
 def test_python_examples_run(example: int, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = reader / "example.py"
@@ -101,10 +87,6 @@ def test_longer_shell_examples_are_understood(words: list[str]) -> None:
     "words", [w for w in EXAMPLES if not has_its_own_test(w)], ids=lambda words: " ".join(words[:2])
 )
 def test_shell_examples_run(words: list[str], reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if words[1] in ("score", "rank", "explain") and "--model" not in words and not has_starter():
-        pytest.skip("the starter's weights are not in this checkout")
-    if words[1] == "generate" and not has_starter("flow"):
-        pytest.skip("the starter's flow model is not in this checkout")
     assert cli.main(words[1:]) == 0, capsys.readouterr().err
     assert capsys.readouterr().out
     for option in ("--sheet", "--json", "--out"):

@@ -23,10 +23,6 @@ PROMPT = "a red ball to the left of a blue cup"
 
 @pytest.fixture(scope="module")
 def pipeline() -> Any:
-    try:
-        starter_path("flow")
-    except FileNotFoundError:
-        pytest.skip("the starter's flow model is not in this checkout")
     made = SpatialDiffusionPipeline.from_pretrained("starter")
     made.set_progress_bar_config(disable=True)
     return made

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from spatial_core.language.parser import parse_prompt
 from spatial_core.language.relations import RELATIONS
 from spatial_core.language.scene_graph import PICTURE
 from spatial_core.scenes.captions import MODES, caption_scene, plan_caption, write
@@ -183,7 +184,6 @@ def test_choice_repeats_no_fact_and_spreads_over_families():
 
 def test_the_parser_reads_what_the_writer_wrote():
     """Two programs that never saw each other: one writes, one reads."""
-    parser = pytest.importorskip("spatial_core.language.parser", reason="the parser is not there yet")
 
     def facts(graph):
         def name(i):
@@ -195,7 +195,7 @@ def test_the_parser_reads_what_the_writer_wrote():
 
     stated = read = false = 0
     for _, _, caption in captions():
-        want, got = facts(caption.graph), facts(parser.parse_prompt(caption.text))
+        want, got = facts(caption.graph), facts(parse_prompt(caption.text))
         stated, read, false = stated + len(want), read + len(want & got), false + len(got - want)
     assert read / stated >= 0.85
     assert false / stated <= 0.05
