@@ -144,6 +144,13 @@ def test_command_renders_the_scenes_of_a_recipe(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().out.count("on 11 pairs, trained on 6") == 2
 
 
+def test_what_was_not_learned_from_is_judged_too(write_manifest: Callable[..., Path]) -> None:
+    pairs = read_manifest(write_manifest(30, 10, planted=0.0))
+    for most, total in ((100, 20), (15, 15)):
+        for result in probe_pairs(pairs, train=20, test=most, size=32):
+            assert (result.trained_on, result.total) == (20, total)
+
+
 def test_bad_input_is_named(write_manifest: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     pairs = read_manifest(write_manifest(4, 0, planted=0.0))
     with pytest.raises(ValueError, match="'train' and 'test'; got 4 and 0"):

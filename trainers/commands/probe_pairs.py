@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pairs",
         help="JSONL manifest of pair records, or a recipe whose scenes are used: probes learn from the "
-        "split 'train' and judge 'test', then 'validation'",
+        "split 'train' and judge 'test', 'validation' and the rest of 'train'",
     )
     parser.add_argument(
         "--set",

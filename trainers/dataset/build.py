@@ -42,6 +42,9 @@ from spatial_trainers.pairs.records import SIDES, SPLITS, image_of, iter_records
 
 Work = Callable[[Shard], None]
 
+_PROBE_TRAIN, _PROBE_TEST = 20_000, 20_000
+"""With 4,000 held-out pairs, one set in thirty would miss the bar by chance alone."""
+
 
 @dataclass(frozen=True)
 class BuildResult:
@@ -110,8 +113,10 @@ def _report(folder: BuildFolder, recipe: BuildRecipe, assembly: Assembly, sha256
     probes: list[dict[str, Any]] = []
     if recipe.checks.probes and (recipe.splits.test or recipe.splits.validation):
         # As many as the probes use; whole graphs of 80,000 pairs would take gigabytes.
-        pairs = read_manifest(manifest, most={"train": 20_000, "validation": 4_000, "test": 4_000})
-        probes = [probe.to_dict() for probe in probe_pairs(pairs, seed=recipe.seed)]
+        most = {"train": _PROBE_TRAIN + _PROBE_TEST, "validation": _PROBE_TEST, "test": _PROBE_TEST}
+        pairs = read_manifest(manifest, most=most)
+        found = probe_pairs(pairs, train=_PROBE_TRAIN, test=_PROBE_TEST, seed=recipe.seed)
+        probes = [probe.to_dict() for probe in found]
     reasons = assembly.reasons()
     images = sum(path.stat().st_size for path in (folder.path / "images").rglob("*.png"))
     sizes = {"images": images, "manifest": manifest.stat().st_size}

@@ -76,7 +76,8 @@ def probe_pairs(
     """Return what the text probe and the image probe make of a manifest.
 
     Args:
-        pairs: Probes learn from the split "train" and are judged on "test", then on "validation".
+        pairs: Probes learn from the split "train" and are judged on "test", "validation" and what is left of
+            "train", in this order.
         train: Pairs to learn from, at most.
         test: Pairs to judge on, at most.
         size: Pictures are resized to this side in pixels; at least 32.
@@ -88,7 +89,7 @@ def probe_pairs(
     if min(train, test) < 1 or size < 32:
         raise ValueError(f"train and test must be >= 1 and size >= 32; got {train}, {test} and {size}.")
     learn = pairs.splits["train"][:train]
-    judge = [*pairs.splits["test"], *pairs.splits["validation"]][:test]
+    judge = [*pairs.splits["test"], *pairs.splits["validation"], *pairs.splits["train"][train:]][:test]
     if not learn or not judge:
         raise ValueError(
             f"Probes need pairs of the splits 'train' and 'test'; got {len(learn)} and {len(judge)}. "
