@@ -156,8 +156,8 @@ class Evaluator:
         drawn: list[tuple[int, Tensor, dict[str, float]]] = []
         starts = range(0, len(self.prompts), batch_size)
         # All processes draw equally often, or a base in shares could not be gathered: some repeat a batch.
-        turns = math.ceil(len(starts) / world)
-        for first in (starts[turn % len(starts)] for turn in range(rank, world * turns, world)):
+        for turn in range(rank, world * math.ceil(len(starts) / world), world):
+            first = starts[turn % len(starts)]
             some = self.prompts[first : first + batch_size]
             seeds = (self.recipe.seed + first + k for k in range(len(some)))
             images = base_call(
@@ -168,13 +168,14 @@ class Evaluator:
                 generator=[torch.Generator().manual_seed(seed) for seed in seeds],
                 output_type="pt",
             ).images.float()
+            if turn >= len(starts):
+                continue
             values = self.reward.values(images, some)
             scores = [{name: float(v[k]) for name, v in values.parts.items()} for k in range(len(some))]
             # In 8 bits, as a file would hold them: what is judged again later is then the same.
             pixels = (images.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
             drawn += [(first + k, pixels[k], scores[k]) for k in range(len(some))]
-        once = {row[0]: row for row in gather_object(drawn)}
-        everything = [once[index] for index in sorted(once)]
+        everything = sorted(gather_object(drawn), key=lambda row: row[0])
         pictures = torch.stack([row[1] for row in everything]).float() / 255
         parts = {name: [row[2][name] for row in everything] for name in self.reward.weights}
         totals = [
