@@ -66,13 +66,15 @@ class _Cast:
 
     def _kind_and_color(self, pool: Sequence[str], avoid: Sequence[str]) -> tuple[str, str]:
         rng = self.rng
-        allowed = [k for k in pool if k not in avoid]
+        allowed = [k for k in pool if k not in avoid] if avoid else pool
+        kinds = set(self.kinds)
+        again = [k for k in allowed if k in kinds]
+        others = [k for k in allowed if k not in kinds] or allowed
         for _ in range(20):
-            again = [k for k in allowed if k in self.kinds]
             if self.share_kind and again and rng.random() < 0.25:
                 kind = rng.choice(again)
             else:
-                kind = rng.choice([k for k in allowed if k not in self.kinds] or allowed)
+                kind = rng.choice(others)
             color = rng.choice(self.palette if rng.random() < 0.8 else tuple(COLORS))
             if (kind, color) not in self.used:
                 return kind, color

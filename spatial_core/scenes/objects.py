@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -238,14 +239,20 @@ def object_bounds(item: SceneObject) -> tuple[Vec3, Vec3]:
     """
     if item.kind not in OBJECT_KINDS:
         raise ValueError(f"kind must be a name of OBJECT_KINDS, got {item.kind!r}; see sorted(OBJECT_KINDS)")
-    points = _REACH[item.kind]
-    if item.tilt:
-        rotation, shift = tilt_frame(item.kind, item.tilt)
-        points = points @ rotation.T + shift
-    c, s = math.cos(item.yaw), math.sin(item.yaw)
-    world = points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) * item.scale + np.array(item.position)
-    low, high = world.min(0).tolist(), world.max(0).tolist()
+    world = _turned(item.kind, item.tilt, item.yaw, item.scale) + np.array(item.position)
+    low, high = np.minimum.reduce(world).tolist(), np.maximum.reduce(world).tolist()
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
+@lru_cache(256)
+def _turned(name: str, tilt: float, yaw: float, scale: float) -> NDArray[np.float64]:
+    """Return points [N, 3] that reach as far as the kind does; kept, since a thing is tried in many places."""
+    points = _REACH[name]
+    if tilt:
+        rotation, shift = tilt_frame(name, tilt)
+        points = points @ rotation.T + shift
+    c, s = math.cos(yaw), math.sin(yaw)
+    return points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) * scale
 
 
 def _ellipsoid(center: Vec3, half: Vec3, material: str, angles: Vec3 = (0, 0, 0)) -> Part:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from random import Random
 
 from spatial_core.scenes.objects import OBJECT_KINDS, ObjectKind, object_bounds
@@ -74,19 +75,8 @@ def base_scale(kind: ObjectKind, size: float) -> float:
 
 
 def placed(state: SceneObject, position: Vec3, *, support: int | None, manner: str) -> SceneObject:
-    """Return the thing at a place; `dataclasses.replace` would take four times as long."""
-    return SceneObject(
-        state.kind,
-        state.color,
-        position,
-        state.scale,
-        state.yaw,
-        state.pattern,
-        manner,
-        support,
-        state.named,
-        state.tilt,
-    )
+    """Return the thing at a place."""
+    return state.but(position=position, support=support, relation_to_support=manner)
 
 
 def make_item(state: SceneObject) -> Item:
@@ -134,17 +124,18 @@ class View:
         dx, dy, dz = x - self.origin[0], y - self.origin[1], z + hz - self.origin[2]
         # The middle in the camera's frame; corners are it plus or minus three fixed steps.
         cx, cy, cz = dx * rx + dy * ry, dx * ux + dy * uy + dz * uz, dx * fx + dy * fy + dz * fz
-        left = top = math.inf
-        right = bottom = -math.inf
+        uz, fz = hz * uz, hz * fz
+        us: list[float] = []
+        vs: list[float] = []
         for sx in (-hx, hx):
+            ax, ay, az = cx + sx * rx, cy + sx * ux, cz + sx * fx
             for sy in (-hy, hy):
-                across, rise, depth = cx + sx * rx + sy * ry, cy + sx * ux + sy * uy, cz + sx * fx + sy * fy
-                for sz in (-hz, hz):
-                    scale = self.focal / max(depth + sz * fz, 1e-3)
-                    u, v = across * scale, -(rise + sz * uz) * scale
-                    left, right = (u if u < left else left), (u if u > right else right)
-                    top, bottom = (v if v < top else top), (v if v > bottom else bottom)
-        return (0.5 + left, 0.5 + top, 0.5 + right, 0.5 + bottom), max(cz, 1e-3)
+                across, rise, depth = ax + sy * ry, ay + sy * uy, az + sy * fy
+                low = self.focal / max(depth - fz, 1e-3)
+                high = self.focal / max(depth + fz, 1e-3)
+                us += (across * low, across * high)
+                vs += ((uz - rise) * low, (-uz - rise) * high)
+        return (0.5 + min(us), 0.5 + min(vs), 0.5 + max(us), 0.5 + max(vs)), max(cz, 1e-3)
 
 
 class Stage:
@@ -174,6 +165,12 @@ class Stage:
             stage.add(make_item(state))
         stage.num_furniture = sum(OBJECT_KINDS[o.kind].category == "furniture" for o in scene.objects)
         return stage
+
+    def copy(self) -> Stage:
+        """Return a stage with the same items, for a try that this one shall not see."""
+        new = copy(self)
+        new.items = list(self.items)
+        return new
 
     # ---- what is there -------------------------------------------------------------------------------
 
@@ -213,25 +210,27 @@ class Stage:
         """Whether the item touches nothing it should not, is in the picture, and hides nothing too much."""
         state = item.state
         x, y, z = item.center
-        u, v, _ = self.view.project(x, y, z + item.half[2])
+        hx, hy, hz = item.half
+        u, v, _ = self.view.project(x, y, z + hz)
         if not (0.0 < u < 1.0 and 0.0 < v < 1.0):
             return False
+        top = z + 2 * hz
         for index, other in enumerate(self.items):
-            if index in ignore or index == state.support:
+            if index == state.support or index in ignore:
+                continue
+            if index < self.num_furniture and not _is_solid(other):
                 continue
             ox, oy, oz = other.center
-            is_furniture = index < self.num_furniture
-            if is_furniture and not _is_solid(other):
+            ex, ey, ez = other.half
+            if top <= oz + 1e-6 or oz + 2 * ez <= z + 1e-6:
                 continue
-            if z + 2 * item.half[2] <= oz + 1e-6 or oz + 2 * other.half[2] <= z + 1e-6:
-                continue
-            if abs(x - ox) < item.half[0] + other.half[0] and abs(y - oy) < item.half[1] + other.half[1]:
+            if abs(x - ox) < hx + ex and abs(y - oy) < hy + ey:
                 return False
-        if state.relation_to_support != "hanging_on" and y + item.half[1] > self.wall_y + 1e-6:
+        if state.relation_to_support != "hanging_on" and y + hy > self.wall_y + 1e-6:
             return False
         if self.side_wall_x is not None:
             inwards = math.copysign(1.0, self.side_wall_x)
-            if (x + inwards * item.half[0]) * inwards > abs(self.side_wall_x):
+            if (x + inwards * hx) * inwards > abs(self.side_wall_x):
                 return False
         item.box, item.depth = self.view.box(item)
         return self._in_picture(item) and self._mostly_seen(item, ignore, hide)
@@ -278,7 +277,7 @@ class Stage:
         """Stand the thing anywhere free on a surface."""
         item = make_item(state)
         if 2 * item.half[2] > 0.95 * surface.clearance:
-            state = replace(state, scale=state.scale * 0.95 * surface.clearance / (2 * item.half[2]))
+            state = state.but(scale=state.scale * 0.95 * surface.clearance / (2 * item.half[2]))
             item = make_item(state)
         hx, hy, _ = item.half
         spare_x, spare_y = surface.x1 - surface.x0 - 2 * hx, surface.y1 - surface.y0 - 2 * hy
@@ -376,20 +375,14 @@ class Stage:
         most = 1.25 * top / min(item.half[0], item.half[1])
         if most < 0.45:
             return None
-        state = replace(state, scale=state.scale * min(1.0, most))
+        state = state.but(scale=state.scale * min(1.0, most))
         x, y, z = below.state.position
-        item = make_item(
-            replace(
-                state,
-                position=(
-                    x + self.rng.uniform(-0.1, 0.1) * below.half[0],
-                    y + self.rng.uniform(-0.1, 0.1) * below.half[1],
-                    z + kind.top * below.state.scale,
-                ),
-                support=holder,
-                relation_to_support="on",
-            )
+        position = (
+            x + self.rng.uniform(-0.1, 0.1) * below.half[0],
+            y + self.rng.uniform(-0.1, 0.1) * below.half[1],
+            z + kind.top * below.state.scale,
         )
+        item = make_item(placed(state, position, support=holder, manner="on"))
         return self._try(item, ignore=(holder,))
 
     def put_inside(self, state: SceneObject, container: int) -> int | None:
@@ -405,16 +398,10 @@ class Stage:
         most = 1.15 * radius / math.hypot(item.half[0], item.half[1]) * 1.1
         if most < 0.35:
             return None
-        state = replace(state, scale=state.scale * min(1.0, most))
+        state = state.but(scale=state.scale * min(1.0, most))
         x, y, z = below.state.position
-        item = make_item(
-            replace(
-                state,
-                position=(x, y, z + kind.floor_height * scale),
-                support=container,
-                relation_to_support="inside",
-            )
-        )
+        position = (x, y, z + kind.floor_height * scale)
+        item = make_item(placed(state, position, support=container, manner="inside"))
         depth = (kind.rim_height - kind.floor_height) * scale
         if 2 * item.half[2] < depth:
             return None
@@ -429,7 +416,7 @@ class Stage:
         clearance = z + kind.top * above.state.scale * 0.84
         item = make_item(state)
         shrink = min(1.0, clearance / max(2 * item.half[2], 1e-6), 0.7 * hx / max(item.half[0], 1e-6))
-        item = make_item(replace(state, scale=state.scale * shrink))
+        item = make_item(state.but(scale=state.scale * shrink))
         free_x, free_y = max(hx - 1.1 * item.half[0], 0.0), max(hy - 1.1 * item.half[1], 0.0)
         room = Surface(None, 0.0, clearance, x - free_x, x + free_x, y - 0.8 * free_y, y + 0.5 * free_y)
         for _ in range(_TRIES):
@@ -444,17 +431,13 @@ class Stage:
         self, state: SceneObject, *, x: float | None = None, z: float | None = None
     ) -> int | None:
         """Hang the thing on the back wall, at a given place or anywhere."""
-        item = make_item(replace(state, yaw=0.0))
+        item = make_item(state.but(yaw=0.0))
         for _ in range(_TRIES):
             u, v = self.rng.uniform(0.06, 0.94), self.rng.uniform(0.02, 0.6)
             px, pz = self._on_wall(u, v)
             px, pz = (px if x is None else x + self.rng.uniform(-0.03, 0.03)), (pz if z is None else z)
-            item.state = replace(
-                item.state,
-                position=(px, self.wall_y - item.half[1], pz),
-                support=None,
-                relation_to_support="hanging_on",
-            )
+            position = (px, self.wall_y - item.half[1], pz)
+            item.state = placed(item.state, position, support=None, manner="hanging_on")
             if self._clear_of_furniture(item) and (found := self._try(item, hide=0.3)) is not None:
                 return found
         return None
@@ -525,7 +508,7 @@ class Stage:
         """Return the thing tilted so that it can lean on something `height` high."""
         kind = OBJECT_KINDS[state.kind]
         if kind.lean == "back":
-            return make_item(replace(state, yaw=0.0, tilt=self.rng.uniform(0.16, 0.3)))
+            return make_item(state.but(yaw=0.0, tilt=self.rng.uniform(0.16, 0.3)))
         length = (
             2 * state.scale * (kind.half_extents[0] if kind.lean == "raise_right" else kind.half_extents[1])
         )
@@ -533,7 +516,7 @@ class Stage:
         tilt = min(
             most, self.rng.uniform(0.7, 1.0) if kind.lean == "raise_right" else self.rng.uniform(1.0, 1.25)
         )
-        return make_item(replace(state, yaw=math.pi if to_left else 0.0, tilt=max(tilt, 0.3)))
+        return make_item(state.but(yaw=math.pi if to_left else 0.0, tilt=max(tilt, 0.3)))
 
 
 def _is_solid(furniture: Item) -> bool:

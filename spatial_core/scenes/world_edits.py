@@ -58,9 +58,11 @@ def edit_world(
     moved: set[int] = set()
     for number in range(num_changes):
         aim = focus[number] if number < len(focus) else None
+        stage = Stage.of(scene, rng)
         for _ in range(6):
             swap = rng.random() < (0.3 if aim in _WAYS_OF else 0.45)
-            changed = _swap(scene, rng, moved) if swap else _relocate(scene, rng, moved, aim)
+            trial = stage.copy()
+            changed = _swap(scene, trial, moved) if swap else _relocate(scene, trial, moved, aim)
             if changed is not None:
                 scene, touched = changed
                 moved |= touched
@@ -87,17 +89,16 @@ def _carried(scene: Scene, index: int) -> list[int]:
     return found
 
 
-def _swap(scene: Scene, rng: Random, moved: set[int]) -> tuple[Scene, set[int]] | None:
+def _swap(scene: Scene, stage: Stage, moved: set[int]) -> tuple[Scene, set[int]] | None:
     """Let two things change places, each taking along what it carries."""
     free = [i for i in _movable(scene, moved) if scene.objects[i].tilt == 0.0]
     if len(free) < 2:
         return None
-    a, b = rng.sample(free, 2)
+    a, b = stage.rng.sample(free, 2)
     if b in _carried(scene, a):
         a, b = b, a
     if a in _carried(scene, b):
-        return _turn_over(scene, rng, a, b)
-    stage = Stage.of(scene, rng)
+        return _turn_over(scene, stage, a, b)
     first, second = scene.objects[a], scene.objects[b]
     for goes, place in ((first, second), (second, first)):
         if place.relation_to_support == "hanging_on" and goes.kind not in WALL_KINDS:
@@ -111,11 +112,11 @@ def _swap(scene: Scene, rng: Random, moved: set[int]) -> tuple[Scene, set[int]] 
             place.support is not None and place.support >= stage.num_furniture
         ):
             # It must fit where the other stood in or on something.
-            item = make_item(replace(state, position=(0.0, 0.0, 0.0)))
+            item = make_item(state.but(position=(0.0, 0.0, 0.0)))
             most = 1.15 * max(other.half[0], other.half[1]) / max(item.half[0], item.half[1])
             if most < 0.6:
                 return None
-            state = replace(state, scale=state.scale * min(1.0, most))
+            state = state.but(scale=state.scale * min(1.0, most))
         x0, y0, z0 = here.position
         x1, y1, z1 = state.position
         if not _set(stage, index, state):
@@ -123,7 +124,7 @@ def _swap(scene: Scene, rng: Random, moved: set[int]) -> tuple[Scene, set[int]] 
         for child in _carried(scene, index):
             old = scene.objects[child]
             x, y, z = old.position
-            shifted = replace(old, position=(x + x1 - x0, y + y1 - y0, z + z1 - z0))
+            shifted = old.but(position=(x + x1 - x0, y + y1 - y0, z + z1 - z0))
             if state.scale != here.scale or not _set(stage, child, shifted):
                 return None
     return _scene(stage, scene), set(family)
@@ -136,8 +137,7 @@ def _in_place_of(state: SceneObject, place: SceneObject) -> SceneObject:
         half = OBJECT_KINDS[state.kind].half_extents[1] * state.scale
         was = OBJECT_KINDS[place.kind].half_extents[1] * place.scale
         y, yaw = y + was - half, 0.0
-    return replace(
-        state,
+    return state.but(
         position=(x, y, z),
         yaw=yaw,
         support=place.support,
@@ -145,13 +145,12 @@ def _in_place_of(state: SceneObject, place: SceneObject) -> SceneObject:
     )
 
 
-def _turn_over(scene: Scene, rng: Random, upper: int, lower: int) -> tuple[Scene, set[int]] | None:
+def _turn_over(scene: Scene, stage: Stage, upper: int, lower: int) -> tuple[Scene, set[int]] | None:
     """Put what is below on top of what lies on it."""
     above, below = scene.objects[upper], scene.objects[lower]
     alone = _carried(scene, lower) == [upper] and above.relation_to_support == "on"
     if not alone or above.support != lower or above.kind not in HOLDERS:
         return None
-    stage = Stage.of(scene, rng)
     _lift(stage, upper)
     _lift(stage, lower)
     if not _set(stage, upper, _in_place_of(above, below)):
@@ -161,8 +160,9 @@ def _turn_over(scene: Scene, rng: Random, upper: int, lower: int) -> tuple[Scene
     return _scene(stage, scene), {upper, lower}
 
 
-def _relocate(scene: Scene, rng: Random, moved: set[int], aim: str | None) -> tuple[Scene, set[int]] | None:
+def _relocate(scene: Scene, stage: Stage, moved: set[int], aim: str | None) -> tuple[Scene, set[int]] | None:
     """Take one thing that carries nothing and put it elsewhere."""
+    rng = stage.rng
     free = [i for i in _movable(scene, moved) if not _carried(scene, i)]
     if not free:
         return None
@@ -171,11 +171,10 @@ def _relocate(scene: Scene, rng: Random, moved: set[int], aim: str | None) -> tu
     there = [i for i in free if scene.objects[i].relation_to_support == _MANNER_OF.get(aim or "")]
     if there and rng.random() < 0.5:
         index, ways = rng.choice(there), ()
-    state = replace(scene.objects[index], tilt=0.0)
+    state = scene.objects[index].but(tilt=0.0)
     if state.relation_to_support == "leaning_against":
-        state = replace(state, yaw=rng.uniform(-0.4, 0.4))
+        state = state.but(yaw=rng.uniform(-0.4, 0.4))
     anchors = [i for i in _movable(scene, set()) if i != index]
-    stage = Stage.of(scene, rng)
     _lift(stage, index)
     near = scene.objects[index].support
     # What it was on or in is a good anchor: inside becomes beside, on becomes behind.
@@ -236,7 +235,7 @@ def _lift(stage: Stage, index: int) -> None:
     """Take an item out of play; its index stays."""
     item = stage.items[index]
     stage.items[index] = Item(
-        replace(item.state, position=_NOWHERE, support=None, relation_to_support="on"),
+        item.state.but(position=_NOWHERE, support=None, relation_to_support="on"),
         item.half,
         item.shift,
         item.radius,
