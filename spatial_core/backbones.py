@@ -183,6 +183,12 @@ def _tokenizer(source: str | Path, revision: str) -> Any:
     return PreTrainedTokenizerFast.from_pretrained(str(source), **extra)
 
 
+def known_things(config: Any) -> frozenset[str] | None:
+    """Return the kinds of things that a small model's configuration lists as learned; None without a list."""
+    names = getattr(config, "known_things", None)
+    return None if names is None else frozenset(names)
+
+
 def image_statistics(model_type: str) -> dict[str, list[float]]:
     """Return `image_mean` and `image_std` of a family's public checkpoints: "qwen2_5_vl" or "qwen3_vl"."""
     return dict(_STATISTICS[model_type])

@@ -115,6 +115,8 @@ def run(args: argparse.Namespace) -> None:
     for path, suffixes in ((out, PICTURES), (args.sheet, PICTURES), (args.json, ())):
         if path and path != "-":
             check_output(path, suffixes=suffixes)
+    if note := _about_unknown(args):
+        print(f"note: {note}", file=sys.stderr)
     drawn, evaluations = draw(args, keep_in=Path(out or args.sheet))
     winner = drawn[0]
     if args.json != "-":
@@ -125,6 +127,27 @@ def run(args: argparse.Namespace) -> None:
         _save(_sheet(drawn, args), args.sheet)
     if args.json:
         _write_json(drawn, evaluations, args)
+
+
+def _about_unknown(args: argparse.Namespace) -> str:
+    """Return what a small model that says what it has learned cannot draw of the prompt; "" for nothing."""
+    from spatial_core.known_things import listed, unknown_things
+    from spatial_core.language.parser import parse_prompt
+    from spatial_core.starter import starter_path
+
+    folder = starter_path("flow") if args.model == "starter" else Path(args.model)
+    try:
+        facts = json.loads((folder / "training.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return ""
+    known = facts.get("known_things", ())
+    names = unknown_things(parse_prompt(args.prompt), known) if known else ()
+    if not names:
+        return ""
+    return (
+        f"this model has never learned to draw {listed(names)}. It knows {', '.join(known)}, and nothing "
+        "else; name another --model for the rest."
+    )
 
 
 def draw(args: argparse.Namespace, *, keep_in: Path) -> tuple[list[Drawn], float]:

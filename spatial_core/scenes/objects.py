@@ -246,7 +246,7 @@ def object_bounds(item: SceneObject) -> tuple[Vec3, Vec3]:
 
 @lru_cache(256)
 def _turned(name: str, tilt: float, yaw: float, scale: float) -> NDArray[np.float64]:
-    """Return points [N, 3] that reach as far as the kind does; kept, since a thing is tried in many places."""
+    """Return points [N, 3] that reach as far as the kind does; kept, for a thing is tried in many places."""
     points = _REACH[name]
     if tilt:
         rotation, shift = tilt_frame(name, tilt)

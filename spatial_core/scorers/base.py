@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from spatial_core.images import ImagesLike, to_tensors
+from spatial_core.known_things import listed, unknown_things
 from spatial_core.language.parser import parse_prompt
 from spatial_core.language.scene_graph import SceneGraph, Span
 from spatial_core.selection import Ranking, probability_better, rank
@@ -110,9 +111,12 @@ class SpatialScorer(torch.nn.Module):
     Attributes:
         needs_relations: Whether the scorer judges by relations alone. Then prompts without any never reach
             `_score`, and their mean and std are NaN.
+        known_things: Kinds of things that the scorer has learned; a note says where a prompt names others.
+            None for one that has seen the world.
     """
 
     needs_relations: bool = True
+    known_things: frozenset[str] | None = None
 
     def __init__(self, *, parser: Callable[[str], SceneGraph] | None = None) -> None:
         """Prepare the shared part.
@@ -152,6 +156,7 @@ class SpatialScorer(torch.nn.Module):
         Returns:
             Scores for B images, or for each prompt of a single one; shape (0,) for an empty batch. For a
             prompt without spatial content `satisfied` is NaN, its relations are empty and its note says so.
+            Another note says which things of a prompt the scorer has not learned.
 
         Raises:
             ValueError: If the number of prompts is neither one nor B, or an image cannot be used.
@@ -168,7 +173,11 @@ class SpatialScorer(torch.nn.Module):
         if not rows:
             return _without_verdict(graphs, self.device, explain=explain)
         scores = self._score([tensors[row] for row in rows], [graphs[row] for row in rows], explain=explain)
-        return _complete(scores, rows, graphs, explain=explain)
+        whole = _complete(scores, rows, graphs, explain=explain)
+        if self.known_things is None:
+            return whole
+        noted = zip(whole.notes, graphs, strict=True)
+        return replace(whole, notes=tuple(note or _about_unknown(g, self.known_things) for note, g in noted))
 
     def forward(
         self, images: ImagesLike, prompts: PromptLike | Sequence[PromptLike], *, explain: bool = False
@@ -340,6 +349,17 @@ def _complete(
         if whole.relations is not None and scores.relations is not None and graphs[row].relations:
             whole.relations[row] = scores.relations[place]
     return replace(whole, notes=tuple(notes))
+
+
+def _about_unknown(graph: SceneGraph, known: frozenset[str]) -> str:
+    """Return a note about what a prompt names and a scorer has not learned; "" where it knows everything."""
+    names = unknown_things(graph, known)
+    if not names:
+        return ""
+    return (
+        f"The judge has never learned what {listed(names)} look{'s' if len(names) == 1 else ''} like, so its "
+        "verdicts there mean nothing; choose a judge that knows real pictures."
+    )
 
 
 def _guess_kind(id_or_path: str, revision: str | None) -> str:

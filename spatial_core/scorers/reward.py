@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spatial_core.atomic_files import write_text
-from spatial_core.backbones import default_dtype
+from spatial_core.backbones import default_dtype, known_things
 from spatial_core.feature_cache import CACHE_BYTES, FeatureCache
 from spatial_core.language.scene_graph import SceneGraph
 from spatial_core.preference_loss import calibrated_std
@@ -67,6 +67,7 @@ class RewardScorer(SpatialScorer):
             raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
         super().__init__(parser=parser)
         self.model = model.eval()
+        self.known_things = known_things(model.backbone.config)
         self.batch_size = batch_size
         self.features = FeatureCache(cache_bytes)
 

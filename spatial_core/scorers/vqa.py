@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from spatial_core.atomic_files import atomic_folder, write_text
-from spatial_core.backbones import BackboneParts, default_dtype, find_file, load_backbone
+from spatial_core.backbones import BackboneParts, default_dtype, find_file, known_things, load_backbone
 from spatial_core.feature_cache import CACHE_BYTES, FeatureCache
 from spatial_core.images import vision_patches
 from spatial_core.language.questions import Question, relation_questions
@@ -162,6 +162,7 @@ class VQAScorer(SpatialScorer):
             raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
         super().__init__(parser=parser)
         self.model = parts.model.eval()
+        self.known_things = known_things(self.model.config)
         self.tokenizer = parts.tokenizer
         self.processing = parts.processing
         self.config = config or VQAConfig()

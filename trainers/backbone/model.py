@@ -16,6 +16,8 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+from spatial_core.scenes.objects import OBJECT_KINDS
+
 SPECIAL_TOKENS = (
     "<|endoftext|>",
     "<|im_start|>",
@@ -98,6 +100,7 @@ def starter_config(tokenizer: PreTrainedTokenizerFast, **text_overrides: Any) ->
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
         tie_word_embeddings=True,
+        known_things=list(OBJECT_KINDS),
     )
 
 

@@ -15,6 +15,7 @@ from spatial_core.scorers.reward import RewardScorer
 from spatial_core.starter import starter_path
 from spatial_trainers.bench.plotting import can_plot
 from spatial_trainers.speed.best_of_n import measure_best_of_n
+from spatial_trainers.speed.eight_bits import measure_eight_bits
 from spatial_trainers.speed.explanation import measure_reward_explanation, measure_vqa_explanation
 from spatial_trainers.speed.flow import random_flow_pipeline
 from spatial_trainers.speed.growth import Sweep, draw, growth_table
@@ -63,6 +64,7 @@ def measure(parts: BackboneParts, model: SpatialRewardModel, *, turns: int) -> I
     yield measure_reward_batch(
         starter, side=128, number=4, turns=turns, label="starter", prompt=_SHORT, barred=False
     )
+    yield measure_eight_bits(starter, number=64, turns=few)
     yield from measure_startup(turns=turns)
     # A child takes five seconds to import ComfyUI first.
     nodes = measure_node_pack(turns=1)

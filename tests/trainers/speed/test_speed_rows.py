@@ -12,6 +12,8 @@ from PIL import Image
 
 from spatial_core.backbones import BackboneParts
 from spatial_core.reward_model import SpatialRewardModel
+from spatial_core.starter import starter_path
+from spatial_trainers.speed.eight_bits import measure_eight_bits
 from spatial_trainers.speed.explanation import measure_reward_explanation, measure_vqa_explanation
 from spatial_trainers.speed.growth import Sweep, draw, growth_table
 from spatial_trainers.speed.many_prompts import measure_many_prompts
@@ -67,6 +69,15 @@ def test_explanations(parts: BackboneParts, model: SpatialRewardModel) -> None:
 def test_a_picture_of_many_prompts_is_seen_once(model: SpatialRewardModel) -> None:
     row = measure_many_prompts(model, side=112, turns=1)
     assert row.facts["anew / kept, FLOPs"] > 1
+
+
+def test_eight_bits_weigh_less_and_keep_the_order() -> None:
+    row = measure_eight_bits(SpatialRewardModel.from_pretrained(starter_path("reward")), number=8, turns=1)
+    facts = row.facts
+    assert facts["MB of weights, 8 bits"] < 0.6 * facts["MB of weights, as it is"]
+    assert 0 < facts["mean change of mu"] < facts["largest change of mu"] < facts["spread of mu"]
+    assert facts["correlation"] > 0.97
+    assert facts["pairs in the same order"] >= 7 / 8
 
 
 def test_an_explanation_without_the_plain_way(parts: BackboneParts, model: SpatialRewardModel) -> None:
