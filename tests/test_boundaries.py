@@ -21,6 +21,7 @@ CORE = ROOT / "spatial_core"
 ORDER = (
     "atomic_files",
     "language",
+    "known_things",
     "selection",
     "statistics",
     "geometry",
@@ -71,6 +72,7 @@ MODELS = ARRAYS | {"transformers", "safetensors", "huggingface_hub", "tokenizers
 LIBRARIES: dict[str, frozenset[str]] = {
     "atomic_files": frozenset(),
     "language": frozenset({"numpy"}),
+    "known_things": frozenset(),
     "selection": frozenset({"numpy"}),
     "statistics": frozenset({"numpy"}),
     "geometry": ARRAYS,

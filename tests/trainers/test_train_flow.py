@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from spatial_trainers.flow.captions import (
     tokenize_captions,
 )
 from spatial_trainers.flow.latents import LatentCode, as_pixels, fit_basis, kind_codes
-from spatial_trainers.flow.layout import KINDS, flow_layout
+from spatial_trainers.flow.layout import KINDS, FlowWorld, bundled_world, flow_layout, trained_world
 from spatial_trainers.flow.model import FlowModelSettings, new_scheduler
 from spatial_trainers.flow.scenes import FlowScenes, SceneSettings, build_scenes
 from spatial_trainers.flow.sheet import save_sheet
@@ -136,7 +137,7 @@ def test_left_of_is_what_the_boxes_say(scenes: FlowScenes) -> None:
 
 
 def test_layouts_are_of_few_places_always_seen_alike() -> None:
-    scenes = [flow_layout(seed) for seed in range(200)]
+    scenes = [flow_layout(seed, FlowWorld()) for seed in range(200)]
     assert len({scene.camera for scene in scenes}) == len({scene.style for scene in scenes}) == 1
     things = [o for scene in scenes for o in scene.objects]
     assert {o.kind for o in things} == set(KINDS)
@@ -150,6 +151,37 @@ def test_layouts_are_of_few_places_always_seen_alike() -> None:
             == len({o.color for o in scene.objects})
             == len(scene.objects)
         )
+
+
+def test_scenes_are_made_of_what_the_recipe_names() -> None:
+    world = FlowWorld(
+        kinds=("ball", "cube", "bowl", "book"), colors=("red", "blue", "black", "green"), counts=(3,)
+    )
+    things = [flow_layout(seed, world).objects for seed in range(60)]
+    assert {len(some) for some in things} == {3}
+    assert {o.kind for some in things for o in some} == set(world.kinds)
+    assert {o.color for some in things for o in some} == set(world.colors)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"kinds": ("ball", "cube", "bowl", "zebra")}, "kinds' must be 4 or more of ball, .*got zebra"),
+        ({"colors": ("red", "red", "blue", "green")}, "colors' must be 4 or more of red, "),
+        ({"counts": (2, 5)}, r"counts' must be a list of 2, 3, 4; got \[2, 5\]"),
+        ({"counts": ()}, "counts' must be"),
+    ],
+)
+def test_worlds_that_cannot_be_laid_out(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FlowWorld(**given)
+
+
+def test_a_models_world_is_read_beside_it(tmp_path: Path) -> None:
+    assert trained_world(tmp_path) == bundled_world()
+    world = {"kinds": ["ball", "cube", "bowl", "book"], "counts": [2]}
+    (tmp_path / "training.json").write_text(json.dumps({"recipe": {"scenes": {"world": world}}}))
+    assert trained_world(tmp_path) == FlowWorld(kinds=("ball", "cube", "bowl", "book"), counts=(2,))
 
 
 def _batches(scenes: FlowScenes, settings: CaptionSettings) -> FlowBatches:

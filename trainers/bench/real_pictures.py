@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from spatial_core.images import to_tensors
+from spatial_trainers.flow.layout import bundled_world
 from spatial_trainers.flow.scenes import sample_flow_scenes
 
 _FIRST_SEED = 5_000_000_000
@@ -24,7 +25,7 @@ def render_pictures(count: int) -> Tensor:
     seed = _FIRST_SEED
     with tqdm(total=count, desc="rendering real pictures", disable=None) as bar:
         while sum(map(len, found)) < count:
-            batch = sample_flow_scenes(range(seed, seed + _BATCH)).rendering.images
+            batch = sample_flow_scenes(range(seed, seed + _BATCH), bundled_world()).rendering.images
             found.append((batch * 255).round().to(torch.uint8))
             seed += _BATCH
             bar.update(len(batch))

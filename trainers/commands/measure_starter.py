@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
     from spatial_core.atomic_files import write_text
     from spatial_core.localizer import SpatialLocalizer
     from spatial_core.pipeline import SpatialDiffusionPipeline
+    from spatial_trainers.flow.layout import bundled_world, trained_world
     from spatial_trainers.flow.measure import measure
 
     pipeline = SpatialDiffusionPipeline.from_pretrained(args.model, scorer=None, dtype=torch.float32)
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> None:
     base = pipeline.to_base()
     base.set_progress_bar_config(disable=True)
     localizer = SpatialLocalizer.from_pretrained(args.localizer)
-    table = measure(base, localizer, prompts=args.prompts, steps=args.steps)
+    world = bundled_world() if args.model == "starter" else trained_world(args.model)
+    table = measure(base, localizer, prompts=args.prompts, steps=args.steps, world=world)
     text = json.dumps(table, indent=2)
     if args.output:
         write_text(args.output, text + "\n")

@@ -29,7 +29,7 @@ from spatial_trainers.flow.captions import (
     name_things,
     of_things,
 )
-from spatial_trainers.flow.layout import flow_layout
+from spatial_trainers.flow.layout import FlowWorld, bundled_world, flow_layout
 
 _FIRST_SEED = 3_000_000_000
 TOKENS = 64
@@ -50,7 +50,12 @@ class Prompt:
 
 
 def held_out_prompts(
-    count: int, *, named: int | None = None, relations: bool = True, invertible: bool = False
+    count: int,
+    *,
+    named: int | None = None,
+    relations: bool = True,
+    invertible: bool = False,
+    world: FlowWorld | None = None,
 ) -> list[Prompt]:
     """Return prompts of test combinations, two to four things, one to four relations.
 
@@ -59,8 +64,11 @@ def held_out_prompts(
         named: Only prompts that name so many things.
         relations: Whether they state relations, or only name things.
         invertible: Only prompts that `spatial_accuracy` can judge beside chance.
+        world: What they speak of; what the bundled flow model draws if None.
     """
-    made = (p for p in _prompts(named, relations) if not invertible or _has_inverse(p))
+    made = (
+        p for p in _prompts(named, relations, world or bundled_world()) if not invertible or _has_inverse(p)
+    )
     return [prompt for _, prompt in zip(range(count), made, strict=False)]
 
 
@@ -68,11 +76,11 @@ def _has_inverse(prompt: Prompt) -> bool:
     return bool(inverse_graph(parse_prompt(prompt.text)).relations)
 
 
-def _prompts(named: int | None, relations: bool) -> Iterator[Prompt]:
+def _prompts(named: int | None, relations: bool, world: FlowWorld) -> Iterator[Prompt]:
     settings = CaptionSettings(names_only=0.0)
     seed = _FIRST_SEED
     while True:
-        scenes = [flow_layout(seed + k) for k in range(32)]
+        scenes = [flow_layout(seed + k, world) for k in range(32)]
         for k, (scene, closure) in enumerate(zip(scenes, estimated_closures(scenes), strict=True)):
             rng = Random(f"prompt|{seed + k}")
             if relations:
@@ -144,17 +152,22 @@ def presence(images: torch.Tensor, prompts: list[Prompt], localizer: SpatialLoca
 
 
 def measure(
-    pipeline: DiffusionPipeline, localizer: SpatialLocalizer, *, prompts: int, steps: int = 12
+    pipeline: DiffusionPipeline,
+    localizer: SpatialLocalizer,
+    *,
+    prompts: int,
+    steps: int = 12,
+    world: FlowWorld | None = None,
 ) -> dict[str, Any]:
     """Return presence for two to four named things, with and without relations, and the spatial accuracy."""
     table: dict[str, Any] = {}
     for named in (2, 3, 4):
         for relations in (False, True):
-            asked = held_out_prompts(max(1, prompts // 4), named=named, relations=relations)
+            asked = held_out_prompts(max(1, prompts // 4), named=named, relations=relations, world=world)
             images = draw(pipeline, [p.text for p in asked], steps=steps)
             key = f"presence of {named}, {'with' if relations else 'no'} relations"
             table[key] = presence(images, asked, localizer)
-    asked = held_out_prompts(prompts, invertible=True)
+    asked = held_out_prompts(prompts, invertible=True, world=world)
     images = draw(pipeline, [p.text for p in asked], steps=steps)
     result = spatial_accuracy(images, [p.text for p in asked], GeometricScorer(localizer, localizer))
     table["spatial accuracy"] = {

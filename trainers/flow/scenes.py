@@ -10,7 +10,7 @@ import json
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.sampling import SAMPLER_VERSION, SceneBatch, judge_scenes
 from spatial_core.scenes.scene import Camera, Scene, SceneObject
-from spatial_trainers.flow.layout import LAYOUT_VERSION, flow_layout
+from spatial_trainers.flow.layout import LAYOUT_VERSION, FlowWorld, flow_layout
 from spatial_trainers.scene_cache import CachedScenes, pack_scenes
 
 _BATCH = 64
@@ -46,6 +46,7 @@ class SceneSettings:
         shards, validation_shards: How many shards there are of each split.
         shard_size: Scenes a shard.
         seed: Of the scenes.
+        world: What they are made of.
     """
 
     cache: str
@@ -53,11 +54,12 @@ class SceneSettings:
     validation_shards: int = 1
     shard_size: int = 512
     seed: int = 0
+    world: FlowWorld = field(default_factory=FlowWorld)
 
 
-def sample_flow_scenes(seeds: Sequence[int]) -> SceneBatch:
+def sample_flow_scenes(seeds: Sequence[int], world: FlowWorld) -> SceneBatch:
     """Return the acceptable scenes among those of `seeds`, rendered."""
-    return judge_scenes([flow_layout(seed) for seed in seeds])
+    return judge_scenes([flow_layout(seed, world) for seed in seeds])
 
 
 class FlowScenes:
@@ -147,6 +149,7 @@ def _shard(settings: SceneSettings, split: str, number: int) -> Path:
         "size": settings.shard_size,
         "renderer": RENDERER_VERSION,
         "sampler": SAMPLER_VERSION,
+        "world": asdict(settings.world),
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
     return Path(settings.cache, f"flow-{key}", split, f"{number:05d}.safetensors")
@@ -160,7 +163,7 @@ def _build_shard(settings: SceneSettings, split: str, number: int) -> None:
     closures: list[Closure] = []
     tried = 0
     while len(closures) < settings.shard_size:
-        batch = sample_flow_scenes(range(first + tried, first + tried + _BATCH))
+        batch = sample_flow_scenes(range(first + tried, first + tried + _BATCH), settings.world)
         tried += batch.num_tried
         scenes.append(pack_scenes(batch.scenes, batch.rendering, batch.closures))
         closures += batch.closures

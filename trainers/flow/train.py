@@ -37,7 +37,6 @@ from spatial_trainers.cpu_precision import cpu_autocast
 from spatial_trainers.flow.batches import FlowBatch, FlowBatches, training_batches
 from spatial_trainers.flow.captions import CaptionSettings, captions, tokenize_captions
 from spatial_trainers.flow.latents import fit_basis
-from spatial_trainers.flow.layout import KINDS
 from spatial_trainers.flow.model import (
     SHIFT,
     FlowModelSettings,
@@ -427,7 +426,7 @@ def run(recipe: FlowRecipe) -> dict[str, Any]:
         "renderer": RENDERER_VERSION,
         "data_sha256": scenes.digest,
         "captions": len(texts),
-        "known_things": list(KINDS),
+        "known_things": list(recipe.scenes.world.kinds),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}",
     }
     with trainer.averaged():

@@ -23,7 +23,7 @@ from spatial_core.scenes.scene import Scene
 from spatial_core.scenes.splits import Split
 from spatial_core.scenes.statements import arrange, choose
 from spatial_trainers.flow.captions import caption_pool, of_things
-from spatial_trainers.flow.layout import flow_layout
+from spatial_trainers.flow.layout import bundled_world, flow_layout
 from spatial_trainers.passes import step_indices
 
 World = Literal["starter", "full"]
@@ -57,7 +57,7 @@ class PromptsRecipe:
         file: Text with a prompt a line, or JSONL with the key "prompt"; "" for none.
         scenes: How many prompts are written from scenes; 0 for none.
         relations: How many relations those state, each number as often as the others.
-        world: What those speak of: "starter", the things that the starter flow model draws; "full", all there
+        world: What those speak of: "starter", the things that the bundled flow model draws; "full", all there
             are.
         held_out_family: Relation that they never state; "" for none.
         seed: Of those.
@@ -225,7 +225,7 @@ def write_prompts(
 
 
 def _starter_scene(seed: int, _num_relations: int) -> Scene:
-    return flow_layout(seed)
+    return flow_layout(seed, bundled_world())
 
 
 def _full_scene(seed: int, num_relations: int) -> Scene:
