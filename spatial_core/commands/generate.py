@@ -138,10 +138,10 @@ def _about_unknown(args: argparse.Namespace) -> str:
     folder = starter_path("flow") if args.model == "starter" else Path(args.model)
     try:
         facts = json.loads((folder / "training.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        known: list[str] = facts["recipe"]["scenes"]["world"]["kinds"]
+    except (OSError, ValueError, LookupError, TypeError):
         return ""
-    known = facts.get("known_things", ())
-    names = unknown_things(parse_prompt(args.prompt), known) if known else ()
+    names = unknown_things(parse_prompt(args.prompt), known)
     if not names:
         return ""
     return (

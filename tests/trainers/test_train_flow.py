@@ -19,6 +19,7 @@ from spatial_core.language.scene_graph import PICTURE
 from spatial_core.scenes.closure import FLOOR, Statement
 from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.splits import kinds_of, split_of, statement_split
+from spatial_core.starter import starter_path
 from spatial_trainers.flow import train as train_flow
 from spatial_trainers.flow import train_vae
 from spatial_trainers.flow.batches import FlowBatches, training_batches
@@ -31,7 +32,7 @@ from spatial_trainers.flow.captions import (
     tokenize_captions,
 )
 from spatial_trainers.flow.latents import LatentCode, as_pixels, fit_basis, kind_codes
-from spatial_trainers.flow.layout import KINDS, FlowWorld, bundled_world, flow_layout, trained_world
+from spatial_trainers.flow.layout import flow_layout
 from spatial_trainers.flow.model import FlowModelSettings, new_scheduler
 from spatial_trainers.flow.scenes import FlowScenes, SceneSettings, build_scenes
 from spatial_trainers.flow.sheet import save_sheet
@@ -53,6 +54,7 @@ from spatial_trainers.flow.train_vae import (
     reconstruction_psnr,
     train_half,
 )
+from spatial_trainers.flow.world import KINDS, FlowWorld, bundled_world, trained_world
 from spatial_trainers.recipe import load_recipe
 
 SIZE = 24
@@ -166,8 +168,11 @@ def test_scenes_are_made_of_what_the_recipe_names() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"kinds": ("ball", "cube", "bowl", "zebra")}, "kinds' must be 4 or more of ball, .*got zebra"),
-        ({"colors": ("red", "red", "blue", "green")}, "colors' must be 4 or more of red, "),
+        (
+            {"kinds": ("ball", "cube", "bowl", "zebra")},
+            "kinds' must be 4 or more different .*got zebra",
+        ),
+        ({"colors": ("red", "red", "blue", "green")}, "colors' must be 4 or more different ones of red, "),
         ({"counts": (2, 5)}, r"counts' must be a list of 2, 3, 4; got \[2, 5\]"),
         ({"counts": ()}, "counts' must be"),
     ],
@@ -179,6 +184,8 @@ def test_worlds_that_cannot_be_laid_out(given: dict[str, Any], message: str) -> 
 
 def test_a_models_world_is_read_beside_it(tmp_path: Path) -> None:
     assert trained_world(tmp_path) == bundled_world()
+    facts = json.loads((starter_path("flow") / "training.json").read_text("utf-8"))
+    assert FlowWorld() == bundled_world() and facts["recipe"]["scenes"]["world"]["kinds"] == list(KINDS)
     world = {"kinds": ["ball", "cube", "bowl", "book"], "counts": [2]}
     (tmp_path / "training.json").write_text(json.dumps({"recipe": {"scenes": {"world": world}}}))
     assert trained_world(tmp_path) == FlowWorld(kinds=("ball", "cube", "bowl", "book"), counts=(2,))

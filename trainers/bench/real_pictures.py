@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from spatial_core.images import to_tensors
-from spatial_trainers.flow.layout import bundled_world
 from spatial_trainers.flow.scenes import sample_flow_scenes
+from spatial_trainers.flow.world import bundled_world
 
 _FIRST_SEED = 5_000_000_000
 """Beyond the seeds of training, of measured prompts and of RL's."""

@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> None:
     from spatial_core.atomic_files import write_text
     from spatial_core.localizer import SpatialLocalizer
     from spatial_core.pipeline import SpatialDiffusionPipeline
-    from spatial_trainers.flow.layout import bundled_world, trained_world
     from spatial_trainers.flow.measure import measure
+    from spatial_trainers.flow.world import bundled_world, trained_world
 
     pipeline = SpatialDiffusionPipeline.from_pretrained(args.model, scorer=None, dtype=torch.float32)
     if args.lora:

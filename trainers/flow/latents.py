@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from spatial_core.scenes.objects import OBJECT_KINDS
-from spatial_trainers.flow.layout import KINDS
 from spatial_trainers.flow.scenes import FlowScenes
+from spatial_trainers.flow.world import KINDS
 
 LATENT_CHANNELS = 16
 PATCH = 8

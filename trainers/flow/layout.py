@@ -7,26 +7,16 @@ arrangements, moved by a few centimetres. Which thing and colour fills a place i
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from random import Random
 
-from spatial_core.scenes.objects import COLORS, OBJECT_KINDS
+from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.scene import Camera, Scene, SceneObject, Style
 from spatial_core.scenes.stage import Stage, base_scale, floor_of, make_item
-from spatial_core.starter import starter_path
+from spatial_trainers.flow.world import FlowWorld
 
 LAYOUT_VERSION = 4
 """Changes when a seed gives another scene than before; shards of another version are left alone."""
-
-KINDS: tuple[str, ...] = (
-    *("ball", "cube", "cylinder", "cone", "box", "book", "plate", "bowl"),
-    *("cup", "bottle", "apple", "hat", "clock", "star", "chair", "car"),
-)
-"""What a model may learn to draw, 16 kinds: neither thin nor, at this size, mistaken for one another."""
 
 _WALL_Y, _JITTER = 0.75, 0.03
 _PITCH, _FOV, _LOOK_AT, _WIDTH = math.radians(24), 40.0, 0.38, 1.5
@@ -77,58 +67,6 @@ _ARRANGEMENTS: dict[int, tuple[tuple[Place, ...], ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class FlowWorld:
-    """What the scenes are made of.
-
-    Attributes:
-        kinds: Things, of `KINDS`.
-        colors: Theirs, of `COLORS`.
-        counts: How many things there are in a scene, each entry as often as the others.
-    """
-
-    kinds: tuple[str, ...] = KINDS
-    colors: tuple[str, ...] = tuple(COLORS)
-    counts: tuple[int, ...] = (2, 2, 2, 3, 3, 4)
-
-    def __post_init__(self) -> None:
-        """Check that scenes can be made of it.
-
-        Raises:
-            ValueError: If a name or a count is not known, or there are fewer names than things in a scene.
-        """
-        for what, names, known in (("kinds", self.kinds, KINDS), ("colors", self.colors, tuple(COLORS))):
-            strange = [name for name in names if name not in known]
-            if strange or len(set(names)) < max(_ARRANGEMENTS):
-                raise ValueError(
-                    f"'scenes.world.{what}' must be {max(_ARRANGEMENTS)} or more of {', '.join(known)}; got "
-                    f"{', '.join(strange or names) or 'none'}."
-                )
-        if not self.counts or not set(self.counts) <= set(_ARRANGEMENTS):
-            raise ValueError(
-                f"'scenes.world.counts' must be a list of {', '.join(map(str, _ARRANGEMENTS))}; got "
-                f"{list(self.counts)}."
-            )
-
-
-def trained_world(folder: str | Path) -> FlowWorld:
-    """Return what the scenes were made of that a starter flow model in `folder` was trained on.
-
-    It stands in its training.json; without that file it is taken to be the bundled model's.
-    """
-    file = Path(folder, "training.json")
-    if not file.is_file():
-        return bundled_world()
-    table = json.loads(file.read_text("utf-8"))["recipe"]["scenes"].get("world", {})
-    return FlowWorld(**{key: tuple(value) for key, value in table.items()})
-
-
-@cache
-def bundled_world() -> FlowWorld:
-    """Return what the scenes of the bundled flow model's training were made of."""
-    return trained_world(starter_path("flow"))
-
-
 def flow_layout(seed: int, world: FlowWorld) -> Scene:
     """Return the scene of `seed`."""
     rng = Random(f"flow|{seed}")
@@ -152,7 +90,7 @@ def _arranged(rng: Random, world: FlowWorld, places: tuple[Place, ...], seed: in
             done = stage.put_inside(state, last)
         else:
             x, y = (float(v) + rng.uniform(-_JITTER, _JITTER) for v in place)
-            item = make_item(replace(state, position=(x, y, 0.0)))
+            item = make_item(state.but(position=(x, y, 0.0)))
             done = stage.add(item) if stage.fits(item) else None
         if done is None:
             return None

@@ -29,7 +29,8 @@ from spatial_trainers.flow.captions import (
     name_things,
     of_things,
 )
-from spatial_trainers.flow.layout import FlowWorld, bundled_world, flow_layout
+from spatial_trainers.flow.layout import flow_layout
+from spatial_trainers.flow.world import FlowWorld, bundled_world
 
 _FIRST_SEED = 3_000_000_000
 TOKENS = 64

@@ -26,7 +26,8 @@ from spatial_core.scenes.objects import COLORS, OBJECT_KINDS, PATTERNS
 from spatial_core.scenes.renderer import RENDERER_VERSION
 from spatial_core.scenes.sampling import SAMPLER_VERSION, SceneBatch, judge_scenes
 from spatial_core.scenes.scene import Camera, Scene, SceneObject
-from spatial_trainers.flow.layout import LAYOUT_VERSION, FlowWorld, flow_layout
+from spatial_trainers.flow.layout import LAYOUT_VERSION, flow_layout
+from spatial_trainers.flow.world import FlowWorld
 from spatial_trainers.scene_cache import CachedScenes, pack_scenes
 
 _BATCH = 64

@@ -426,7 +426,6 @@ def run(recipe: FlowRecipe) -> dict[str, Any]:
         "renderer": RENDERER_VERSION,
         "data_sha256": scenes.digest,
         "captions": len(texts),
-        "known_things": list(recipe.scenes.world.kinds),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}",
     }
     with trainer.averaged():

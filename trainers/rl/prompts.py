@@ -23,7 +23,8 @@ from spatial_core.scenes.scene import Scene
 from spatial_core.scenes.splits import Split
 from spatial_core.scenes.statements import arrange, choose
 from spatial_trainers.flow.captions import caption_pool, of_things
-from spatial_trainers.flow.layout import bundled_world, flow_layout
+from spatial_trainers.flow.layout import flow_layout
+from spatial_trainers.flow.world import bundled_world
 from spatial_trainers.passes import step_indices
 
 World = Literal["starter", "full"]
