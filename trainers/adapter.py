@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from spatial_core.lora import LoraCard, parse_lora, save_lora
+from spatial_core.lora import Lora, LoraCard, parse_lora, save_lora
 
 LoraTargets = Literal["attention", "blocks"]
 
@@ -68,6 +68,33 @@ def add_lora(
     for parameter in trained.values():
         parameter.data = parameter.data.float()
     return trained
+
+
+@torch.no_grad()
+def go_on_from(trained: Mapping[str, nn.Parameter], lora: Lora, *, rank: int, alpha: float) -> None:
+    """Give a LoRA that `add_lora` put in the updates of another.
+
+    Args:
+        trained: As `add_lora` returned it.
+        lora: Of the same rank, on the same layers.
+        rank, alpha: As given to `add_lora`.
+
+    Raises:
+        ValueError: If it has another rank, or changes other layers.
+    """
+    layers = lora.component(lora.denoiser)
+    wanted = {name.split(".lora_")[0] for name in trained}
+    if set(layers) != wanted or lora.ranks != (rank,):
+        other = sorted(set(layers) ^ wanted)
+        apart = f", and {other[0]} is on one side alone" if other else ""
+        raise ValueError(
+            f"'lora.start' must be a LoRA of rank {rank} on the {len(wanted)} layers that 'lora.targets' "
+            f"names; it has rank {', '.join(map(str, lora.ranks))} on {len(layers)}{apart}. Give 'lora' the "
+            "rank and targets that it was trained with."
+        )
+    for path, layer in layers.items():
+        trained[f"{path}.lora_A{_INFIX}"].copy_(layer.down)
+        trained[f"{path}.lora_B{_INFIX}"].copy_(layer.up.float() * (layer.scale * rank / alpha))
 
 
 @contextmanager

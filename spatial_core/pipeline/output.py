@@ -33,6 +33,8 @@ class SpatialPipelineOutput(BaseOutput):
             pruned has the score of its last preview.
         all_finished: Whether the candidate was denoised to the end, exactly.
         num_drawn: Candidates of each prompt.
+        notes: What the scorer has to say of each prompt, "" for nothing: that it states no relation, or names
+            things that the scorer has never learned.
         denoiser_evaluations: What the search cost: denoising steps of single images (guidance is not counted
             twice; a step of a draft counts for the share of blocks that it computed).
         relations: A report on each relation for each image; None unless `explain=True`.
@@ -53,6 +55,7 @@ class SpatialPipelineOutput(BaseOutput):
     all_seeds: list[int]
     all_finished: list[bool]
     num_drawn: list[int]
+    notes: list[str]
     denoiser_evaluations: float
     relations: list[list[RelationReport]] | None = None
     all_relations: list[list[RelationReport]] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +33,8 @@ from spatial_core.pipeline.request import (
 from spatial_core.pipeline.schedule import check_sliceable
 from spatial_core.pipeline.search import Search
 from spatial_core.pipeline.stopping import std_weight
+
+logger = logging.getLogger(__name__)
 
 
 class _JudgeFailedError(Exception):
@@ -70,6 +73,7 @@ class Run:
         self.device = torch.device("cpu") if one is None else one.device
         self.arguments = arguments
         self.made: list[Candidate] = []
+        self.notes = [""] * self.count
         self.outer_bar: Any = None
 
     def search(self) -> SpatialPipelineOutput:
@@ -153,10 +157,18 @@ class Run:
         if unknown:
             notes = " ".join(dict.fromkeys(note for note in scores.notes if note))
             raise _JudgeFailedError(f"The scorer returned NaN for the seeds {unknown}. {notes}".strip())
+        if note := next(filter(None, scores.notes), ""):
+            self._note(batch[0].prompt_index, note)
         for row, candidate in enumerate(batch):
             candidate.mean, candidate.std, candidate.satisfied = mean[row], std[row], satisfied[row]
             candidate.relations = scores.relations[row] if scores.relations is not None else []
             candidate.scored = True
+
+    def _note(self, index: int, note: str) -> None:
+        """Keep what the scorer says of a prompt, and say it once."""
+        if note != self.notes[index]:
+            logger.warning(note)
+            self.notes[index] = note
 
     def _failure(self, what: str) -> ScoringError:
         made = [candidate for candidate in self.made if candidate.image.numel()]
@@ -187,6 +199,7 @@ class Run:
             all_seeds=[candidate.seed for candidate in everyone],
             all_finished=[candidate.finished for candidate in everyone],
             num_drawn=drawn,
+            notes=self.notes,
             denoiser_evaluations=evaluations,
             relations=[candidate.relations for candidate in chosen] if settings.explain else None,
             all_relations=[candidate.relations for candidate in everyone] if settings.explain else None,

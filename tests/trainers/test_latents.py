@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from spatial_core.lora import LoraCard, read_lora
 from spatial_trainers.adapter import add_lora, export_lora, lora_modules, lora_off, lora_weights
 from spatial_trainers.latents import decode_latents, encode_latents, side_unit
+from spatial_trainers.rl.policy import LoraRecipe, Policy
 from spatial_trainers.sample_grid import save_grid
 
 NAMES = ("flux", "sd3", "qwen_image")
@@ -89,6 +91,28 @@ def test_one_seed_one_lora_and_torchs_own_generator_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], third[name]) for name in first)
+
+
+def test_training_goes_on_from_a_lora(tmp_path: Path) -> None:
+    pipeline = FAMILIES["flux"].pipeline()
+    trained = add_lora(pipeline.transformer, rank=3, alpha=6.0, seed=1)
+    with torch.no_grad():
+        for parameter in trained.values():
+            parameter.normal_()
+    card = LoraCard(base_class=type(pipeline.transformer).__name__)
+    path = export_lora(tmp_path, trained, rank=3, alpha=6.0, card=card)
+    recipe = LoraRecipe(rank=3, alpha=12.0, targets="blocks", start=str(path))
+    again = Policy(FAMILIES["flux"].pipeline(), recipe, seed=0, averaged=True)
+    torch.testing.assert_close(drawn(again.pipeline, "flux", "pt"), drawn(pipeline, "flux", "pt"))
+    assert all(torch.equal(again.average[name], value) for name, value in again.trained.items())
+    for other, said in (
+        ({"rank": 2}, "must be a LoRA of rank 2 on the .* it has rank 3"),
+        ({"targets": "attention"}, "is on one side alone"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            Policy(FAMILIES["flux"].pipeline(), replace(recipe, **other), seed=0, averaged=False)
+    with pytest.raises(FileNotFoundError):
+        replace(recipe, start=str(tmp_path / "none.safetensors")).read_start()
 
 
 def test_a_model_without_blocks() -> None:

@@ -15,7 +15,15 @@ from spatial_core.scenes.splits import split_of
 from spatial_core.spatial_accuracy import inverse_graph
 from spatial_trainers.commands import measure_starter
 from spatial_trainers.flow.measure import held_out_prompts, presence
+from spatial_trainers.flow.scenes import sample_flow_scenes
+from spatial_trainers.flow.world import FlowWorld
+from spatial_trainers.localizer.evaluation import judge_rendered
 from spatial_trainers.rl.prompts import write_prompts
+from spatial_trainers.scene_cache import pack_scenes
+
+
+def _config() -> LocalizerConfig:
+    return LocalizerConfig(tuple(OBJECT_KINDS), tuple(COLORS), tuple(PATTERNS), widths=(8, 8, 8))
 
 
 def test_prompts_state_test_combinations_only() -> None:
@@ -51,14 +59,30 @@ def test_every_name_has_its_colour() -> None:
                 assert all(name in prompt.text.lower() for name in prompt.names)
 
 
+def test_more_things_than_the_scenes_of_training_have() -> None:
+    for prompt in held_out_prompts(4, named=5, invertible=True):
+        assert len(set(prompt.names)) == 5 and all(name in prompt.text.lower() for name in prompt.names)
+
+
+def test_the_judge_is_measured_on_scenes_whose_truth_is_known() -> None:
+    rendered = sample_flow_scenes(range(12), FlowWorld(counts=(2,)))
+    scenes = pack_scenes(rendered.scenes, rendered.rendering, rendered.closures)
+    figures = judge_rendered(SpatialLocalizer.from_pretrained("starter"), scenes)
+    assert figures["scenes"] == len(rendered.scenes) and figures["found"] > 0.8
+    families = figures["families"]
+    assert families["all"]["agreement"] > 0.8
+    assert families["left_of"]["n_true"] and families["left_of"]["n_false"]
+    blind = judge_rendered(SpatialLocalizer(_config(), threshold=1.0), scenes)
+    assert blind["found"] == 0 and blind["families"]["all"]["true"] == 0
+
+
 def test_prompts_are_the_same_every_time() -> None:
     assert held_out_prompts(5) == held_out_prompts(9)[:5]
 
 
 def test_what_a_localizer_does_not_see_is_absent() -> None:
-    config = LocalizerConfig(tuple(OBJECT_KINDS), tuple(COLORS), tuple(PATTERNS), widths=(8, 8, 8))
     torch.manual_seed(0)
-    blind = SpatialLocalizer(config, threshold=1.0)
+    blind = SpatialLocalizer(_config(), threshold=1.0)
     prompts = held_out_prompts(3, named=2, relations=False)
     found = presence(torch.rand(3, 3, 128, 128), prompts, blind)
     assert found["things"] == 0 and found["whole"] == 0 and found["prompts"] == 3

@@ -61,6 +61,19 @@ def test_what_has_no_gradient_stays() -> None:
     assert torch.equal(ours[1], before) and not torch.equal(ours[0], matrices()[0])
 
 
+@pytest.mark.parametrize(
+    ("amx", "intel", "worth_it"), [(True, True, True), (False, True, False), (False, False, True)]
+)
+def test_bfloat16_is_worth_it_where_it_is_faster_than_float32(
+    amx: bool, intel: bool, worth_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(cpu_precision, "_by_intel", lambda: intel)
+    assert cpu_precision.multiplies_bfloat16.__wrapped__() == worth_it
+
+
 @pytest.mark.parametrize("native", [True, False])
 def test_bfloat16_is_used_where_the_cpu_multiplies_it(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_precision, "multiplies_bfloat16", lambda: native)

@@ -36,6 +36,7 @@ from spatial_trainers.flow.layout import flow_layout
 from spatial_trainers.flow.model import FlowModelSettings, new_scheduler
 from spatial_trainers.flow.scenes import FlowScenes, SceneSettings, build_scenes
 from spatial_trainers.flow.sheet import save_sheet
+from spatial_trainers.flow.start import read_start
 from spatial_trainers.flow.tokenizers import clip_tokenizer, t5_tokenizer
 from spatial_trainers.flow.train import (
     FlowRecipe,
@@ -155,6 +156,12 @@ def test_layouts_are_of_few_places_always_seen_alike() -> None:
         )
 
 
+def test_five_things_find_a_place() -> None:
+    scenes = [flow_layout(seed, FlowWorld(counts=(5,))) for seed in range(40)]
+    assert {len(scene.objects) for scene in scenes} == {5}
+    assert any(o.relation_to_support == "on" for scene in scenes for o in scene.objects)
+
+
 def test_scenes_are_made_of_what_the_recipe_names() -> None:
     world = FlowWorld(
         kinds=("ball", "cube", "bowl", "book"), colors=("red", "blue", "black", "green"), counts=(3,)
@@ -173,7 +180,8 @@ def test_scenes_are_made_of_what_the_recipe_names() -> None:
             "kinds' must be 4 or more different .*got zebra",
         ),
         ({"colors": ("red", "red", "blue", "green")}, "colors' must be 4 or more different ones of red, "),
-        ({"counts": (2, 5)}, r"counts' must be a list of 2, 3, 4; got \[2, 5\]"),
+        ({"counts": (2, 6)}, r"counts' must be a list of 2, 3, 4, 5; got \[2, 6\]"),
+        ({"kinds": KINDS[:4], "counts": (5,)}, "kinds' must be 5 or more"),
         ({"counts": ()}, "counts' must be"),
     ],
 )
@@ -517,6 +525,44 @@ def test_a_run_goes_on_exactly(finished: FlowRecipe, tmp_path: Path, monkeypatch
         train_flow.run(replace(other, seed=1))
 
 
+def test_a_model_goes_on_in_another_world(
+    finished: FlowRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_flow, "save_sheet", lambda *_: None)
+    first = Path(finished.output, "flow")
+    world = FlowWorld(kinds=("ball", "cube", "bowl", "book"), colors=("red", "blue", "black", "green"))
+    more = replace(
+        finished,
+        output=str(tmp_path),
+        start=str(first),
+        scenes=replace(finished.scenes, world=world),
+        training=replace(finished.training, text_steps=0, wrong_from=0, guide_from=0, steps=2),
+    )
+    train_flow.run(more)
+    for part, stays in (
+        ("tokenizer_2/tokenizer.json", True),
+        ("vae/diffusion_pytorch_model.safetensors", True),
+        ("text_encoder/model.safetensors", True),
+        ("text_encoder_2/model.safetensors", True),
+        ("transformer/diffusion_pytorch_model.safetensors", False),
+    ):
+        assert (Path(tmp_path, "flow", part).read_bytes() == (first / part).read_bytes()) == stays, part
+    facts = json.loads((tmp_path / "flow" / "training.json").read_text("utf-8"))
+    assert facts["went_on_from"] == json.loads((first / "training.json").read_text("utf-8"))
+    assert trained_world(tmp_path / "flow") == world
+    # What latents mean is what it was in the first model's world, however often a model goes on.
+    again = read_start(tmp_path / "flow", more.scenes)
+    fitted = fit_basis(FlowScenes(finished.scenes, "train").images)
+    assert torch.equal(again.basis.weight, fitted.weight)
+
+
+def test_what_a_model_cannot_go_on_from(finished: FlowRecipe, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="spatial train-starter starter-flow"):
+        read_start(tmp_path, finished.scenes)
+    with pytest.raises(ValueError, match="'training.wrong_from' must be 0; got 1 and 2"):
+        replace(finished, start=str(tmp_path))
+
+
 def test_plain_diffusers_loads_the_folder(finished: FlowRecipe) -> None:
     folder = Path(finished.output, "flow")
     pipeline = FluxPipeline.from_pretrained(folder)
@@ -570,7 +616,8 @@ def test_a_sheet_is_drawn(finished: FlowRecipe, tmp_path: Path) -> None:
 
 
 def test_the_recipe_that_comes_with_the_package_is_valid() -> None:
-    assert load_recipe("starter-flow", FlowRecipe).captions.held_out_family == "aligned_with"
+    for name in ("starter-flow", "starter-flow-more"):
+        assert load_recipe(name, FlowRecipe).captions.held_out_family == "aligned_with"
 
 
 def test_a_misspelt_key_is_named() -> None:

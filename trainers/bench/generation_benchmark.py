@@ -97,12 +97,19 @@ def run_generation_benchmark(
     return summary
 
 
-def held_out_set(count: int) -> PromptSet:
-    """Return prompts of the scenes' test combinations, one to four relations, all of which can be judged."""
+def held_out_set(count: int, *, model: str = "starter", things: int | None = None) -> PromptSet:
+    """Return prompts of the scenes' test combinations, one to four relations, all of which can be judged.
+
+    Args:
+        count: How many.
+        model: Whose things they speak of: a folder of 'train-starter', or else the bundled flow model's.
+        things: How many each names; None for two to four, as the model's scenes have them.
+    """
     from spatial_trainers.bench.prompt_files import BenchPrompt
     from spatial_trainers.flow.measure import held_out_prompts
+    from spatial_trainers.flow.world import trained_world
 
-    prompts = held_out_prompts(count, invertible=True)
+    prompts = held_out_prompts(count, named=things, invertible=True, world=trained_world(model))
     return PromptSet(
         "held-out", "held-out", tuple(BenchPrompt(f"{i:05d}", p.text) for i, p in enumerate(prompts))
     )

@@ -26,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--form", default="auto", help="of the prompt file (default: by its content)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N prompts (held-out: 320)")
     parser.add_argument(
+        "--things",
+        type=int,
+        choices=(2, 3, 4, 5),
+        help="held-out: only prompts that name so many; five are more than starters are trained on",
+    )
+    parser.add_argument(
         "--spatial-only", action="store_true", help="leave out prompts that state no relation"
     )
     parser.add_argument(
@@ -77,6 +83,8 @@ def run(args: argparse.Namespace) -> None:
     """
     if min(args.images, args.batch_size, 1 if args.limit is None else args.limit) < 1:
         raise ValueError("--images, --batch-size and --limit must be at least 1.")
+    if args.things and args.prompts != "held-out":
+        raise ValueError(f"--things goes with the prompts 'held-out' alone; got {args.prompts!r}.")
     import torch
     from transformers.utils import logging
 
@@ -97,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
 
     logging.disable_progress_bar()
     if args.prompts == "held-out":
-        prompts = held_out_set(args.limit or 320)
+        prompts = held_out_set(args.limit or 320, model=args.model, things=args.things)
     else:
         prompts = read_prompts(args.prompts, form=args.form)
     prompts = limited(spatial_only(prompts) if args.spatial_only else prompts, args.limit)
@@ -112,6 +120,7 @@ def run(args: argparse.Namespace) -> None:
         "call": call,
         "scorer": args.scorer,
         "judge": args.judge,
+        **({"things": args.things} if args.things else {}),
     }
     name = args.name or Path(args.model).name
     summary = run_generation_benchmark(

@@ -51,8 +51,10 @@ def run(args: argparse.Namespace) -> None:
             f"{folder} must be the --out of a 'spatial bench-generation held-out' run; it has no {RUN_FILE}."
         )
     facts = json.loads((folder / RUN_FILE).read_text("utf-8"))
-    bench = Run(folder, held_out_set(facts["prompts"]).prompts, args.candidates, facts["seed"])
-    bench.note({key: facts[key] for key in ("model", "lora", "lora_strength", "call", "scorer", "judge")})
+    prompts = held_out_set(facts["prompts"], model=facts["model"], things=facts.get("things"))
+    bench = Run(folder, prompts.prompts, args.candidates, facts["seed"])
+    kept = ("model", "lora", "lora_strength", "call", "scorer", "judge", "things")
+    bench.note({key: facts[key] for key in kept if key in facts})
     candidates = read_candidates(bench)
     single = candidates.correct.mean()
     result: dict[str, Any] = {

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from spatial_core.localizer import SpatialLocalizer
     from spatial_core.pipeline import SpatialDiffusionPipeline
     from spatial_trainers.flow.measure import measure
-    from spatial_trainers.flow.world import bundled_world, trained_world
+    from spatial_trainers.flow.world import trained_world
 
     pipeline = SpatialDiffusionPipeline.from_pretrained(args.model, scorer=None, dtype=torch.float32)
     if args.lora:
@@ -43,8 +43,7 @@ def run(args: argparse.Namespace) -> None:
     base = pipeline.to_base()
     base.set_progress_bar_config(disable=True)
     localizer = SpatialLocalizer.from_pretrained(args.localizer)
-    world = bundled_world() if args.model == "starter" else trained_world(args.model)
-    table = measure(base, localizer, prompts=args.prompts, steps=args.steps, world=world)
+    table = measure(base, localizer, prompts=args.prompts, steps=args.steps, world=trained_world(args.model))
     text = json.dumps(table, indent=2)
     if args.output:
         write_text(args.output, text + "\n")

@@ -26,7 +26,8 @@ LATENT_CHANNELS = 16
 PATCH = 8
 PIXEL_CHANNELS = 8
 Pictures = npt.NDArray[np.uint8]
-_FITTED = 2048
+FITTED = 2048
+"""Pictures that the code of pixels is fitted to, at most."""
 _CORNER = 1.25
 _PLACE_SCALE = torch.tensor([10.0, 10.0, 4.0, 4.0])
 """Of the way to the box's centre and of its size, for a deviation of about 1 within objects."""
@@ -79,7 +80,7 @@ def fit_basis(pictures: Pictures) -> PatchBasis:
     have 1: coarse channels count more than fine ones and come out of the noise before them.
     """
     total, second, count = torch.zeros(192), torch.zeros(192, 192), 0
-    for part in np.array_split(pictures[:_FITTED], max(1, min(len(pictures), _FITTED) // 64)):
+    for part in np.array_split(pictures[:FITTED], max(1, min(len(pictures), FITTED) // 64)):
         patches = _patches((as_pixels(part) + 1) / 2)
         total += patches.sum(0)
         second += patches.T @ patches

@@ -1,13 +1,17 @@
 """Where things stand in the starter flow model's scenes: a bare room, few places, always seen alike.
 
 What a small model cannot guess from a caption it draws badly: a layout that is free in everything comes out
-as patches that do not agree with each other. So two to four things of one size stand in one of a few
+as patches that do not agree with each other. So two to five things of one size stand in one of a few
 arrangements, moved by a few centimetres. Which thing and colour fills a place is drawn independently of it.
+
+Where pictures of things meet, a small model lets the things melt. In worlds whose things stand apart they are
+smaller, and what is behind something stands beside it too.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from random import Random
 
 from spatial_core.scenes.objects import OBJECT_KINDS
@@ -34,36 +38,98 @@ _STYLE = Style(
     light_color=(1.0, 1.0, 1.0),
     ambient=0.45,
 )
-_SIZES = {2: 0.52, 3: 0.44, 4: 0.37}
-"""Metres, by how many things there are."""
-
 Place = tuple[float, float] | str
 """x and y on the floor in metres, or "on" or "inside" the thing before."""
 
 _SIDES: tuple[Place, ...] = ((-0.4, 0.0), (0.4, 0.0))
-_ARRANGEMENTS: dict[int, tuple[tuple[Place, ...], ...]] = {
-    2: (
-        _SIDES,
-        _SIDES,
-        ((-0.18, -0.35), (0.22, 0.4)),
-        ((0.18, -0.35), (-0.22, 0.4)),
-        ((0.0, 0.0), "on"),
-        ((0.0, 0.0), "inside"),
+_ROW: tuple[Place, ...] = ((-0.52, 0.0), (0.0, 0.0), (0.52, 0.0))
+_ZIGZAG: tuple[Place, ...] = ((-0.56, 0.35), (0.18, 0.35), (-0.2, -0.35), (0.5, -0.35))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Size of the things in metres, and where they may stand, each way as often as it is listed."""
+
+    size: float
+    places: tuple[tuple[Place, ...], ...]
+
+
+_FIVE = _Layout(
+    0.3,
+    (
+        ((-0.58, 0.35), (0.0, 0.35), (0.58, 0.35), (-0.29, -0.35), (0.29, -0.35)),
+        ((-0.29, 0.35), (0.29, 0.35), (-0.56, -0.35), (0.0, -0.35), (0.56, -0.35)),
+        (*_ZIGZAG, "on"),
     ),
-    3: (
-        ((-0.5, 0.0), (0.0, 0.0), (0.5, 0.0)),
-        ((-0.42, 0.3), (0.42, 0.3), (0.0, -0.35)),
-        (*_SIDES, "on"),
-        (*reversed(_SIDES), "on"),
-        (*_SIDES, "inside"),
-        (*reversed(_SIDES), "inside"),
+)
+_CLOSE = {
+    2: _Layout(
+        0.52,
+        (
+            _SIDES,
+            _SIDES,
+            ((-0.18, -0.35), (0.22, 0.4)),
+            ((0.18, -0.35), (-0.22, 0.4)),
+            ((0.0, 0.0), "on"),
+            ((0.0, 0.0), "inside"),
+        ),
     ),
-    4: (
-        ((-0.4, 0.35), (0.4, 0.35), (-0.36, -0.3), (0.36, -0.3)),
-        ((-0.5, 0.0), (0.0, 0.0), (0.5, 0.0), "on"),
-        ((0.5, 0.0), (0.0, 0.0), (-0.5, 0.0), "on"),
-        ((-0.5, 0.0), (0.5, 0.0), (0.0, 0.0), "on"),
+    3: _Layout(
+        0.44,
+        (
+            ((-0.5, 0.0), (0.0, 0.0), (0.5, 0.0)),
+            ((-0.42, 0.3), (0.42, 0.3), (0.0, -0.35)),
+            (*_SIDES, "on"),
+            (*reversed(_SIDES), "on"),
+            (*_SIDES, "inside"),
+            (*reversed(_SIDES), "inside"),
+        ),
     ),
+    4: _Layout(
+        0.37,
+        (
+            ((-0.4, 0.35), (0.4, 0.35), (-0.36, -0.3), (0.36, -0.3)),
+            ((-0.5, 0.0), (0.0, 0.0), (0.5, 0.0), "on"),
+            ((0.5, 0.0), (0.0, 0.0), (-0.5, 0.0), "on"),
+            ((-0.5, 0.0), (0.5, 0.0), (0.0, 0.0), "on"),
+        ),
+    ),
+    5: _FIVE,
+}
+_APART = {
+    2: _Layout(
+        0.46,
+        (
+            _SIDES,
+            _SIDES,
+            ((-0.34, -0.35), (0.34, 0.35)),
+            ((0.34, -0.35), (-0.34, 0.35)),
+            ((0.0, 0.0), "on"),
+            ((0.0, 0.0), "inside"),
+        ),
+    ),
+    3: _Layout(
+        0.38,
+        (
+            _ROW,
+            ((-0.46, 0.35), (0.46, 0.35), (0.0, -0.35)),
+            ((-0.46, -0.35), (0.46, -0.35), (0.0, 0.35)),
+            (*_SIDES, "on"),
+            (*reversed(_SIDES), "on"),
+            (*_SIDES, "inside"),
+            (*reversed(_SIDES), "inside"),
+        ),
+    ),
+    4: _Layout(
+        0.33,
+        (
+            _ZIGZAG,
+            ((-0.5, -0.35), (0.2, -0.35), (-0.18, 0.35), (0.56, 0.35)),
+            (*_ROW, "on"),
+            (*reversed(_ROW), "on"),
+        ),
+    ),
+    5: _FIVE,
 }
 
 
@@ -71,18 +137,21 @@ def flow_layout(seed: int, world: FlowWorld) -> Scene:
     """Return the scene of `seed`."""
     rng = Random(f"flow|{seed}")
     count = rng.choice(world.counts)
+    layout = (_APART if world.apart else _CLOSE)[count]
     while True:
-        if (scene := _arranged(rng, world, rng.choice(_ARRANGEMENTS[count]), seed)) is not None:
+        if (scene := _arranged(rng, world, rng.choice(layout.places), layout.size, seed)) is not None:
             return scene
 
 
-def _arranged(rng: Random, world: FlowWorld, places: tuple[Place, ...], seed: int) -> Scene | None:
+def _arranged(
+    rng: Random, world: FlowWorld, places: tuple[Place, ...], size: float, seed: int
+) -> Scene | None:
     """Return things at all the places, or None where one does not fit."""
     stage = Stage(rng, camera=_CAMERA, wall_y=_WALL_Y, side_wall_x=None, floor=floor_of((), _WALL_Y, None))
     kinds, colors = rng.sample(world.kinds, k=len(places)), rng.sample(world.colors, k=len(places))
     for kind, color, place in zip(kinds, colors, places, strict=True):
         last = len(stage.items) - 1
-        scale = base_scale(OBJECT_KINDS[kind], _SIZES[len(places)])
+        scale = base_scale(OBJECT_KINDS[kind], size)
         state = SceneObject(kind, color, (0.0, 0.0, 0.0), scale=scale)
         if place == "on":
             done = stage.put_on_top(state, last)

@@ -6,7 +6,7 @@ The prompts come from layouts of seeds that no training uses, and state combinat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -30,9 +30,13 @@ from spatial_trainers.flow.captions import (
     of_things,
 )
 from spatial_trainers.flow.layout import flow_layout
+from spatial_trainers.flow.scenes import sample_flow_scenes
 from spatial_trainers.flow.world import FlowWorld, bundled_world
+from spatial_trainers.localizer.evaluation import judge_rendered
+from spatial_trainers.scene_cache import pack_scenes
 
 _FIRST_SEED = 3_000_000_000
+_RENDERED_SEED = 6_000_000_000
 TOKENS = 64
 """Text tokens; longer prompts are cut, and padding beyond that costs time and a little quality."""
 
@@ -58,18 +62,19 @@ def held_out_prompts(
     invertible: bool = False,
     world: FlowWorld | None = None,
 ) -> list[Prompt]:
-    """Return prompts of test combinations, two to four things, one to four relations.
+    """Return prompts of test combinations, one to four relations.
 
     Args:
         count: How many.
-        named: Only prompts that name so many things.
+        named: Only prompts that name so many things, also where `world` has no scenes of so many.
         relations: Whether they state relations, or only name things.
         invertible: Only prompts that `spatial_accuracy` can judge beside chance.
         world: What they speak of; what the bundled flow model draws if None.
     """
-    made = (
-        p for p in _prompts(named, relations, world or bundled_world()) if not invertible or _has_inverse(p)
-    )
+    world = world or bundled_world()
+    if named is not None and named > max(world.counts):
+        world = replace(world, counts=(named,))
+    made = (p for p in _prompts(named, relations, world) if not invertible or _has_inverse(p))
     return [prompt for _, prompt in zip(range(count), made, strict=False)]
 
 
@@ -160,7 +165,11 @@ def measure(
     steps: int = 12,
     world: FlowWorld | None = None,
 ) -> dict[str, Any]:
-    """Return presence for two to four named things, with and without relations, and the spatial accuracy."""
+    """Return presence for two to four named things, with and without relations, and the spatial accuracy.
+
+    "judge on rendered scenes" says what the localizer tells of as many scenes whose truth is known.
+    """
+    world = world or bundled_world()
     table: dict[str, Any] = {}
     for named in (2, 3, 4):
         for relations in (False, True):
@@ -179,4 +188,7 @@ def measure(
         "relations": result.relations,
         "prompts": len(asked),
     }
+    rendered = sample_flow_scenes(range(_RENDERED_SEED, _RENDERED_SEED + prompts), world)
+    scenes = pack_scenes(rendered.scenes, rendered.rendering, rendered.closures)
+    table["judge on rendered scenes"] = judge_rendered(localizer, scenes)
     return table

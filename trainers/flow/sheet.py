@@ -12,22 +12,22 @@ from PIL import Image, ImageDraw
 from spatial_core.atomic_files import atomic_path
 
 PROMPTS: tuple[str, ...] = (
-    "a red apple to the left of a blue cup",
-    "a blue cup to the left of a red apple",
+    "a red ball to the left of a blue bottle",
+    "a blue bottle to the left of a red ball",
     "a green ball on a yellow box",
     "a yellow box on a green ball",
-    "a purple bottle behind a white book",
+    "a purple bottle behind a black book",
     "an orange cube in front of a cyan bottle",
-    "a pink clock above a black book",
-    "a gray hat inside a brown box",
+    "a brown clock above a black book",
+    "a green ball inside a brown box",
     "a red chair next to a green cone",
     "a blue car far from a yellow cone",
-    "a white ball between a red cube and a blue cylinder",
-    "a black book leaning against a pink box",
-    "a green apple to the right of a purple plate, an orange ball to the left of the purple plate",
-    "A cyan star is on a brown cube. A red cup is to the right of the brown cube.",
+    "a cyan ball between a red cube and a blue cylinder",
+    "a black book leaning against a purple box",
+    "a green cone to the right of a purple bowl, an orange ball to the left of the purple bowl",
+    "A cyan clock is on a brown cube. A red bowl is to the right of the brown cube.",
     "a red ball, a yellow bowl and a blue car",
-    "a green hat, a white clock, a red bottle and a purple cone",
+    "a green chair, a black clock, a red bottle and a purple cone",
 )
 
 

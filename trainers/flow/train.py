@@ -47,6 +47,7 @@ from spatial_trainers.flow.model import (
 )
 from spatial_trainers.flow.scenes import FlowScenes, SceneSettings, build_scenes
 from spatial_trainers.flow.sheet import save_sheet
+from spatial_trainers.flow.start import read_start
 from spatial_trainers.flow.teaching import (
     TAUGHT_BLOCKS,
     MentionHead,
@@ -116,6 +117,9 @@ class FlowRecipe:
         output: Folder of states, metrics, sheets and, at the end, `flow/`.
         seed: Of weights and data order.
         processes: That render; the scenes do not depend on it.
+        start: Folder of a flow model that training goes on from, with its words, text encoders, autoencoder
+            and code of latents (see `start`); "" for a new one. 'vae' and 'model' are then without effect,
+            and the text encoders stay: 'text_steps' and 'wrong_from' must be 0.
     """
 
     output: str
@@ -126,6 +130,20 @@ class FlowRecipe:
     training: FlowTraining = field(default_factory=FlowTraining)
     seed: int = 0
     processes: int = 1
+    start: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what one value alone cannot show.
+
+        Raises:
+            ValueError: If the text encoders of a model that is gone on from were to be trained.
+        """
+        steps = (self.training.text_steps, self.training.wrong_from)
+        if self.start and any(steps):
+            raise ValueError(
+                "With 'start' the text encoders stay as they are, so 'training.text_steps' and "
+                f"'training.wrong_from' must be 0; got {steps[0]} and {steps[1]}."
+            )
 
 
 def pack_latents(latents: Tensor) -> Tensor:
@@ -183,6 +201,17 @@ class FlowTrainer:
         ]
         self.names = {p: f"parts.{n}" for n, p in self.parts.named_parameters()}
         self.names |= {p: f"heads.{n}" for n, p in self.heads.named_parameters()}
+        self.average = {n: p.detach().clone() for n, p in self.parts.named_parameters()}
+
+    def take(self, pipeline: FluxPipeline) -> None:
+        """Begin with the weights of a pipeline of the same sizes."""
+        given = {
+            "transformer": pipeline.transformer,
+            "clip": pipeline.text_encoder,
+            "t5": pipeline.text_encoder_2,
+        }
+        for name, module in given.items():
+            self.parts[name].load_state_dict(module.state_dict())  # pyright: ignore
         self.average = {n: p.detach().clone() for n, p in self.parts.named_parameters()}
 
     def _exact_time(self, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
@@ -340,7 +369,7 @@ class _Swapped:
 def _content(recipe: FlowRecipe) -> dict[str, Any]:
     """Return what the result depends on: all but places."""
     table = json.loads(json.dumps(asdict(recipe)))
-    del table["scenes"]["cache"], table["output"], table["processes"]
+    del table["scenes"]["cache"], table["output"], table["processes"], table["start"]
     return table
 
 
@@ -349,7 +378,7 @@ def _comparable(recipe: FlowRecipe) -> dict[str, Any]:
 
     The autoencoder has states of its own.
     """
-    table = _content(recipe)
+    table = _content(recipe) | {"start": recipe.start}
     del table["vae"]
     for key in ("steps", "guide_from", "cooldown", "save_every", "sheet_every"):
         del table["training"][key]
@@ -377,12 +406,19 @@ def run(recipe: FlowRecipe) -> dict[str, Any]:
     s = recipe.training
     build_scenes(recipe.scenes, processes=recipe.processes)
     scenes = FlowScenes(recipe.scenes, "train")
-    basis = fit_basis(scenes.images)
-    vae = train_vae(recipe.vae, basis, scenes, out)
     told = [caption for group in captions(scenes, recipe.captions) for caption in group]
     texts = [caption.text for caption in told]
-    tokenizer, tokenizer_2 = clip_tokenizer(texts), t5_tokenizer(texts)
+    start = read_start(recipe.start, recipe.scenes, processes=recipe.processes) if recipe.start else None
+    if start:
+        basis, vae = start.basis, start.pipeline.vae
+        tokenizer, tokenizer_2 = start.pipeline.tokenizer, start.pipeline.tokenizer_2
+    else:
+        basis = fit_basis(scenes.images)
+        vae = train_vae(recipe.vae, basis, scenes, out)
+        tokenizer, tokenizer_2 = clip_tokenizer(texts), t5_tokenizer(texts)
     trainer = FlowTrainer(recipe, tokenizer, tokenizer_2)
+    if start:
+        trainer.take(start.pipeline)
     tokens = tokenize_captions(told, tokenizer, tokenizer_2)
     batches = FlowBatches(
         scenes,
@@ -423,6 +459,7 @@ def run(recipe: FlowRecipe) -> dict[str, Any]:
                     save_sheet(trainer.pipeline(vae), out / f"sheet-{done:06d}.png")
     facts: dict[str, Any] = {
         "recipe": _content(recipe),
+        "went_on_from": start.facts if start else None,
         "renderer": RENDERER_VERSION,
         "data_sha256": scenes.digest,
         "captions": len(texts),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from spatial_core.scenes.objects import COLORS
 from spatial_core.starter import starter_path
@@ -16,7 +18,7 @@ KINDS: tuple[str, ...] = (
 )
 """What a model may learn to draw, 16 kinds: neither thin nor, at this size, mistaken for one another."""
 
-COUNTS = (2, 3, 4)
+COUNTS = (2, 3, 4, 5)
 """How many things a scene may have."""
 
 
@@ -28,11 +30,13 @@ class FlowWorld:
         kinds: Things, of `KINDS`.
         colors: Theirs, of `COLORS`.
         counts: How many things there are in a scene, each entry as often as the others.
+        apart: Whether they stand so far apart that their pictures seldom meet (see `layout`).
     """
 
     kinds: tuple[str, ...] = KINDS
     colors: tuple[str, ...] = tuple(COLORS)
     counts: tuple[int, ...] = (2, 2, 2, 3, 3, 4)
+    apart: bool = False
 
     def __post_init__(self) -> None:
         """Check that scenes can be made of it.
@@ -40,18 +44,18 @@ class FlowWorld:
         Raises:
             ValueError: If a name or a count is not known, or there are fewer names than things in a scene.
         """
-        for what, names, known in (("kinds", self.kinds, KINDS), ("colors", self.colors, tuple(COLORS))):
-            strange = [name for name in names if name not in known]
-            if strange or len(set(names)) < max(len(names), max(COUNTS)):
-                raise ValueError(
-                    f"'scenes.world.{what}' must be {max(COUNTS)} or more different ones of "
-                    f"{', '.join(known)}; got {', '.join(strange or names) or 'none'}."
-                )
         if not self.counts or not set(self.counts) <= set(COUNTS):
             raise ValueError(
                 f"'scenes.world.counts' must be a list of {', '.join(map(str, COUNTS))}; got "
                 f"{list(self.counts)}."
             )
+        for what, names, known in (("kinds", self.kinds, KINDS), ("colors", self.colors, tuple(COLORS))):
+            strange = [name for name in names if name not in known]
+            if strange or len(set(names)) < max(len(names), *self.counts):
+                raise ValueError(
+                    f"'scenes.world.{what}' must be {max(self.counts)} or more different ones of "
+                    f"{', '.join(known)}; got {', '.join(strange or names) or 'none'}."
+                )
 
 
 def trained_world(folder: str | Path) -> FlowWorld:
@@ -62,8 +66,13 @@ def trained_world(folder: str | Path) -> FlowWorld:
     file = Path(folder, "training.json")
     if not file.is_file():
         return bundled_world()
-    table = json.loads(file.read_text("utf-8"))["recipe"]["scenes"]["world"]
-    return FlowWorld(**{key: tuple(value) for key, value in table.items()})
+    return world_of(json.loads(file.read_text("utf-8")))
+
+
+def world_of(facts: Mapping[str, Any]) -> FlowWorld:
+    """Return the same, read from a training.json."""
+    table = facts["recipe"]["scenes"]["world"]
+    return FlowWorld(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
 
 
 @cache

@@ -114,6 +114,35 @@ def evaluate(
     }
 
 
+def judge_rendered(localizer: SpatialLocalizer, scenes: CachedScenes, *, seed: int = 0) -> dict[str, Any]:
+    """Return what verdicts on these scenes are worth: the most that pictures of their kind can be told.
+
+    Args:
+        localizer: What judges.
+        scenes: Whose truth is known.
+        seed: Of the statements that are drawn.
+
+    Returns:
+        "scenes" and "things" (numbers), "found" (share), and "families" as `evaluate` gives them.
+    """
+    images = torch.from_numpy(scenes.images).permute(0, 3, 1, 2).float() / 255
+    rng = np.random.default_rng(seed)
+    found: list[bool] = []
+    verdicts: list[tuple[str, bool, bool, str]] = []
+    for n, image in enumerate(images):
+        [things] = localizer.look(image[None])
+        names = _names(scenes, n)
+        found += [bool(localizer.named(things, [name])) for name in names.values()]
+        scorer = _Remembered(localizer, things, distance_map(things, *images.shape[-2:]))
+        verdicts += _verdicts(GeometricScorer(scorer, scorer), image, scenes, n, names, rng)
+    return {
+        "scenes": len(images),
+        "things": len(found),
+        "found": round(float(np.mean(found)), 4),
+        "families": _table(verdicts),
+    }
+
+
 def _names(scenes: CachedScenes, n: int) -> dict[int, str]:
     """Return what each thing that a prompt may name is called, by its index; furniture by its kind alone."""
     names: dict[int, str] = {}

@@ -10,8 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spatial_core.lora import LoraCard
-from spatial_trainers.adapter import LoraTargets, add_lora, export_lora, lora_off, lora_weights
+from spatial_core.lora import Lora, LoraCard, read_lora
+from spatial_core.starter import starter_path
+from spatial_trainers.adapter import (
+    LoraTargets,
+    add_lora,
+    export_lora,
+    go_on_from,
+    lora_off,
+    lora_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -22,11 +30,14 @@ class LoraRecipe:
         rank: Of every update.
         alpha: The update counts alpha / rank times; the file that is written has that folded in.
         targets: Layers that get one: the projections of "attention", or those of whole "blocks".
+        start: LoRA of the same rank and layers that training goes on from, a file or a folder, or "starter"
+            for the bundled one; "" to begin as no change at all.
     """
 
     rank: int = 32
     alpha: float = 64.0
     targets: LoraTargets = "attention"
+    start: str = ""
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -36,6 +47,17 @@ class LoraRecipe:
         """
         if self.rank < 1 or self.alpha <= 0:
             raise ValueError(f"'lora' needs rank >= 1 and alpha > 0; got {self.rank} and {self.alpha}.")
+
+    def read_start(self) -> Lora | None:
+        """Return the LoRA that training goes on from, if it does.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is no LoRA.
+        """
+        if not self.start:
+            return None
+        return read_lora(starter_path("lora") if self.start == "starter" else self.start)
 
 
 class Policy:
@@ -48,19 +70,24 @@ class Policy:
     """
 
     def __init__(self, pipeline: Any, recipe: LoraRecipe, *, seed: int, averaged: bool) -> None:
-        """Freeze the denoiser and put the LoRA into it; it begins as no change at all.
+        """Freeze the denoiser and put the LoRA into it.
 
         Args:
             pipeline: Of a family that `predict` knows.
             recipe: Of the LoRA.
             seed: Of its first weights.
             averaged: Whether a moving average is kept.
+
+        Raises:
+            ValueError: If the LoRA to go on from has another rank, or changes other layers.
         """
         self.pipeline, self.recipe = pipeline, recipe
         pipeline.transformer.eval()
         self.trained = add_lora(
             pipeline.transformer, rank=recipe.rank, alpha=recipe.alpha, targets=recipe.targets, seed=seed
         )
+        if start := recipe.read_start():
+            go_on_from(self.trained, start, rank=recipe.rank, alpha=recipe.alpha)
         self.average = {n: p.detach().clone() for n, p in self.trained.items()} if averaged else {}
 
     def reference(self) -> AbstractContextManager[None]:

@@ -76,5 +76,7 @@ def test_searches_on_the_candidates_of_a_run(tmp_path: Path, capsys: pytest.Capt
 def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must be at least 1"):
         bench_generation.run(parsed("held-out", "--images", "0"))
+    with pytest.raises(ValueError, match="--things goes with the prompts 'held-out' alone"):
+        bench_generation.run(parsed("prompts.txt", "--things", "5"))
     with pytest.raises(ValueError, match="There are no prompts at"):
         bench_generation.run(parsed(str(tmp_path / "none.jsonl")))
