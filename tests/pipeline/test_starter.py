@@ -42,6 +42,20 @@ def test_draws_and_judges(pipeline: Any) -> None:
     assert [report.relation for report in output.relations[0]] == ["left_of"]
 
 
+def test_what_the_judge_has_never_learned_is_said_once_a_prompt(
+    pipeline: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING", "spatial_core.pipeline"):
+        output = pipeline(
+            [PROMPT, "a red cat to the left of a blue bottle"],
+            num_candidates=2,
+            micro_batch_size=1,
+            num_inference_steps=1,
+        )
+    assert output.notes[0] == "" and "what 'cat' looks like" in output.notes[1]
+    assert [record.message for record in caplog.records] == [output.notes[1]]
+
+
 @pytest.fixture(scope="module")
 def agreed(pipeline: Any) -> list[bool]:
     """Whether the localizer agrees with labels given before its verdicts were seen; null is unclear."""

@@ -44,8 +44,10 @@ def test_it_is_what_the_recipe_makes_of_the_bundled_base() -> None:
     recipe = load_recipe("rl-starter", RlRecipe)
     table = fixed_recipe(recipe)
     assert card.steps == recipe.steps * recipe.updates_per_rollout
+    # It was written before recipes could say which LoRA training goes on from.
+    made = card.recipe | {"lora": {"start": ""} | card.recipe["lora"]}
     for part in ("algorithm", "groups_per_step", "nft", "lora", "optimizer", "advantage"):
-        assert card.recipe[part] == table[part], part
+        assert made[part] == table[part], part
 
 
 def test_it_is_put_on_and_taken_off(pipeline: Any) -> None:

@@ -167,7 +167,8 @@ def measure(
 ) -> dict[str, Any]:
     """Return presence for two to four named things, with and without relations, and the spatial accuracy.
 
-    "judge on rendered scenes" says what the localizer tells of as many scenes whose truth is known.
+    "judge on rendered scenes" says what the localizer tells of as many scenes (at least 32) whose truth is
+    known.
     """
     world = world or bundled_world()
     table: dict[str, Any] = {}
@@ -188,7 +189,7 @@ def measure(
         "relations": result.relations,
         "prompts": len(asked),
     }
-    rendered = sample_flow_scenes(range(_RENDERED_SEED, _RENDERED_SEED + prompts), world)
+    rendered = sample_flow_scenes(range(_RENDERED_SEED, _RENDERED_SEED + max(32, prompts)), world)
     scenes = pack_scenes(rendered.scenes, rendered.rendering, rendered.closures)
     table["judge on rendered scenes"] = judge_rendered(localizer, scenes)
     return table
