@@ -3,9 +3,6 @@
 What a small model cannot guess from a caption it draws badly: a layout that is free in everything comes out
 as patches that do not agree with each other. So two to five things of one size stand in one of a few
 arrangements, moved by a few centimetres. Which thing and colour fills a place is drawn independently of it.
-
-Where pictures of things meet, a small model lets the things melt. In worlds whose things stand apart they are
-smaller, and what is behind something stands beside it too.
 """
 
 from __future__ import annotations
@@ -42,8 +39,6 @@ Place = tuple[float, float] | str
 """x and y on the floor in metres, or "on" or "inside" the thing before."""
 
 _SIDES: tuple[Place, ...] = ((-0.4, 0.0), (0.4, 0.0))
-_ROW: tuple[Place, ...] = ((-0.52, 0.0), (0.0, 0.0), (0.52, 0.0))
-_ZIGZAG: tuple[Place, ...] = ((-0.56, 0.35), (0.18, 0.35), (-0.2, -0.35), (0.5, -0.35))
 
 
 @dataclass(frozen=True)
@@ -54,15 +49,7 @@ class _Layout:
     places: tuple[tuple[Place, ...], ...]
 
 
-_FIVE = _Layout(
-    0.3,
-    (
-        ((-0.58, 0.35), (0.0, 0.35), (0.58, 0.35), (-0.29, -0.35), (0.29, -0.35)),
-        ((-0.29, 0.35), (0.29, 0.35), (-0.56, -0.35), (0.0, -0.35), (0.56, -0.35)),
-        (*_ZIGZAG, "on"),
-    ),
-)
-_CLOSE = {
+_LAYOUTS = {
     2: _Layout(
         0.52,
         (
@@ -94,42 +81,14 @@ _CLOSE = {
             ((-0.5, 0.0), (0.5, 0.0), (0.0, 0.0), "on"),
         ),
     ),
-    5: _FIVE,
-}
-_APART = {
-    2: _Layout(
-        0.46,
+    5: _Layout(
+        0.3,
         (
-            _SIDES,
-            _SIDES,
-            ((-0.34, -0.35), (0.34, 0.35)),
-            ((0.34, -0.35), (-0.34, 0.35)),
-            ((0.0, 0.0), "on"),
-            ((0.0, 0.0), "inside"),
+            ((-0.58, 0.35), (0.0, 0.35), (0.58, 0.35), (-0.29, -0.35), (0.29, -0.35)),
+            ((-0.29, 0.35), (0.29, 0.35), (-0.56, -0.35), (0.0, -0.35), (0.56, -0.35)),
+            ((-0.56, 0.35), (0.18, 0.35), (-0.2, -0.35), (0.5, -0.35), "on"),
         ),
     ),
-    3: _Layout(
-        0.38,
-        (
-            _ROW,
-            ((-0.46, 0.35), (0.46, 0.35), (0.0, -0.35)),
-            ((-0.46, -0.35), (0.46, -0.35), (0.0, 0.35)),
-            (*_SIDES, "on"),
-            (*reversed(_SIDES), "on"),
-            (*_SIDES, "inside"),
-            (*reversed(_SIDES), "inside"),
-        ),
-    ),
-    4: _Layout(
-        0.33,
-        (
-            _ZIGZAG,
-            ((-0.5, -0.35), (0.2, -0.35), (-0.18, 0.35), (0.56, 0.35)),
-            (*_ROW, "on"),
-            (*reversed(_ROW), "on"),
-        ),
-    ),
-    5: _FIVE,
 }
 
 
@@ -137,7 +96,7 @@ def flow_layout(seed: int, world: FlowWorld) -> Scene:
     """Return the scene of `seed`."""
     rng = Random(f"flow|{seed}")
     count = rng.choice(world.counts)
-    layout = (_APART if world.apart else _CLOSE)[count]
+    layout = _LAYOUTS[count]
     while True:
         if (scene := _arranged(rng, world, rng.choice(layout.places), layout.size, seed)) is not None:
             return scene

@@ -30,13 +30,11 @@ class FlowWorld:
         kinds: Things, of `KINDS`.
         colors: Theirs, of `COLORS`.
         counts: How many things there are in a scene, each entry as often as the others.
-        apart: Whether they stand so far apart that their pictures seldom meet (see `layout`).
     """
 
     kinds: tuple[str, ...] = KINDS
     colors: tuple[str, ...] = tuple(COLORS)
     counts: tuple[int, ...] = (2, 2, 2, 3, 3, 4)
-    apart: bool = False
 
     def __post_init__(self) -> None:
         """Check that scenes can be made of it.
@@ -72,7 +70,7 @@ def trained_world(folder: str | Path) -> FlowWorld:
 def world_of(facts: Mapping[str, Any]) -> FlowWorld:
     """Return the same, read from a training.json."""
     table = facts["recipe"]["scenes"]["world"]
-    return FlowWorld(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+    return FlowWorld(**{key: tuple(value) for key, value in table.items()})
 
 
 @cache

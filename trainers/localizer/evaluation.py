@@ -83,8 +83,7 @@ def evaluate(
     errors: list[float] = []
     alarms: dict[str, list[bool]] = {"kind": [], "color": []}
     verdicts: list[tuple[str, bool, bool, str]] = []
-    seen = [things for start in range(0, count, 64) for things in localizer.look(images[start : start + 64])]
-    for n, things in enumerate(seen):
+    for n, things in enumerate(_looked(localizer, images)):
         names = _names(scenes, n)
         for m, name in names.items():
             # The surest of that name; a scene may hold several, of which the best placed one counts.
@@ -99,8 +98,7 @@ def evaluate(
                 errors.append(abs(best[1].distance / float(scenes.distances[n, m]) - 1))
         for what, name in _absent(scenes, n, rng):
             alarms[what].append(bool(localizer.named(things, [name])))
-        scorer = _Remembered(localizer, things, distance_map(things, *images.shape[-2:]))
-        verdicts += _verdicts(GeometricScorer(scorer, scorer), images[n], scenes, n, names, rng)
+        verdicts += _verdicts(localizer, things, images[n], scenes, n, names, rng)
     overlap = np.array(overlaps)
     return {
         "scenes": count,
@@ -129,18 +127,21 @@ def judge_rendered(localizer: SpatialLocalizer, scenes: CachedScenes, *, seed: i
     rng = np.random.default_rng(seed)
     found: list[bool] = []
     verdicts: list[tuple[str, bool, bool, str]] = []
-    for n, image in enumerate(images):
-        [things] = localizer.look(image[None])
+    for n, things in enumerate(_looked(localizer, images)):
         names = _names(scenes, n)
         found += [bool(localizer.named(things, [name])) for name in names.values()]
-        scorer = _Remembered(localizer, things, distance_map(things, *images.shape[-2:]))
-        verdicts += _verdicts(GeometricScorer(scorer, scorer), image, scenes, n, names, rng)
+        verdicts += _verdicts(localizer, things, images[n], scenes, n, names, rng)
     return {
         "scenes": len(images),
         "things": len(found),
         "found": round(float(np.mean(found)), 4),
         "families": _table(verdicts),
     }
+
+
+def _looked(localizer: SpatialLocalizer, images: Tensor) -> list[list[Sighting]]:
+    """Return what a localizer sees in each of the images, some at a time."""
+    return [things for some in images.split(64) for things in localizer.look(some)]
 
 
 def _names(scenes: CachedScenes, n: int) -> dict[int, str]:
@@ -195,7 +196,8 @@ def _statements(scenes: CachedScenes, n: int, state: int) -> dict[str, list[Stat
 
 
 def _verdicts(
-    scorer: GeometricScorer,
+    localizer: SpatialLocalizer,
+    things: Sequence[Sighting],
     image: Tensor,
     scenes: CachedScenes,
     n: int,
@@ -216,6 +218,8 @@ def _verdicts(
                 asked.append((family, state == 1, statement_split(kinds, usable[k]) != "train"))
     if not graphs:
         return []
+    seen = _Remembered(localizer, things, distance_map(things, *image.shape[-2:]))
+    scorer = GeometricScorer(seen, seen)
     reports = scorer.score([image] * len(graphs), graphs, explain=True).relations or []
     return [(*one, row[0].verdict) for one, row in zip(asked, reports, strict=True)]
 

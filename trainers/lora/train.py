@@ -77,7 +77,7 @@ class LoraRun:
         self.shown = list(recipe.samples.prompts) or texts[:4]
         folder = self._base([*texts, *self.shown])
         check_base(folder, revision=recipe.base.revision)
-        recipe.lora.read_start()
+        recipe.lora.read_start()  # Told before the base is loaded, if there is none.
         best = recipe.best_of_n
         reward = load_reward(best.reward, device=accelerator.device) if best else None
         pipeline = load_base(recipe.base, folder)

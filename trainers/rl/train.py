@@ -72,7 +72,7 @@ class RlRun:
             check_state(state, self.state_path, self.facts)
         folder = self._base(texts)
         check_guidance(check_base(folder, revision=recipe.base.revision), recipe.rollout)
-        recipe.lora.read_start()
+        recipe.lora.read_start()  # Told before the base is loaded, if there is none.
         reward = load_reward(recipe.reward, device=accelerator.device)
         judge = load_judge(recipe.evaluation.judge, device=accelerator.device)
         pipeline = load_base(recipe.base, folder)
