@@ -61,8 +61,10 @@ in widths of the larger one; behind, BACK_EDGE of the width by which the support
 since a table reaches far back. In 600 exact scenes, 99 % of the things behind another of about their size
 were at least .18 behind it, and 95 % of those that rested on one were before its middle."""
 
-DEPTH_SLACK = 0.02
-"""Error of distances, as a relative difference, allowed on top of that."""
+DEPTH_SLACK = 0.06
+"""Error of distances, as a relative difference, allowed on top of that: the localizer's are off by 7 % in the
+mean. At .02 it made a quarter of the things that rest on others in the starter's scenes stand behind them; at
+.06 an eighth, while .0015 instead of .0008 of those that do not rest are said to."""
 
 IN_LINE = 1.2
 """Sideways offset in mean widths up to which the nearer thing is "in front of" the other: not beside it."""

@@ -31,8 +31,9 @@ from spatial_core.scorers.detection import Detection
 
 WEIGHTS_FILE, CONFIG_FILE = "localizer.safetensors", "config.json"
 
-THRESHOLD = 0.15
-"""Least score of a detection."""
+THRESHOLD = 0.1
+"""Least score of a detection. Verdicts on rendered scenes are right more often than at .15 (.911 to .902;
+.983 against .982 on the starter's), and 4 % instead of 3 % of the kinds that are not there are found."""
 
 _LEAST_HEAT, _LEAST_PEAK = 0.15, 0.25
 """Cells below the first are not looked at; a thing needs one cell at least as hot as the second."""

@@ -38,6 +38,7 @@ ADDED_VERBS = (
     "plot-run",
     "train-starter",
     "measure-starter",
+    "measure-localizer",
     "build-pairs",
     "export-pairs",
     "import-pairs",

@@ -83,12 +83,7 @@ def agreed(pipeline: Any) -> list[bool]:
 @pytest.mark.slow
 def test_the_localizer_agrees_with_a_person_as_often_as_the_card_says(agreed: list[bool]) -> None:
     # Rounding on another machine may turn a verdict or two.
-    assert abs(sum(agreed) - 140) <= 2 and len(agreed) == 157
-
-
-@pytest.mark.slow
-@pytest.mark.xfail(reason="140 of 157 agree, .892: the bar is missed by .008", strict=True)
-def test_the_localizer_agrees_with_a_person(agreed: list[bool]) -> None:
+    assert abs(sum(agreed) - 144) <= 2 and len(agreed) == 157
     assert sum(agreed) >= 0.9 * len(agreed)
 
 

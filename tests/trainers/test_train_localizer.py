@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from spatial_core.localizer import Sighting, SpatialLocalizer
 from spatial_core.localizer_network import DenseFields
 from spatial_core.scenes.sampling import sample_scenes
 from spatial_trainers import scene_cache
+from spatial_trainers.commands import measure_localizer
 from spatial_trainers.learning_rate import plateau_factor
 from spatial_trainers.localizer import data as localizer_data
 from spatial_trainers.localizer import train as train_localizer
@@ -30,6 +32,7 @@ from spatial_trainers.localizer.data import (
     worse,
 )
 from spatial_trainers.localizer.evaluation import evaluate, report
+from spatial_trainers.localizer.measure import judge_starter_scenes
 from spatial_trainers.localizer.train import LocalizerSettings, losses, run
 from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, PATTERN_NAMES, build_shard
 
@@ -281,8 +284,26 @@ def test_the_report_has_a_row_for_each_family(cache: Path, pictures: Pictures) -
             "scenes": 8,
             "went_on_from": None,
         },
-        "measured": evaluate(Truthful(pictures), cache, 1, limit=8),
+        "measured": evaluate(Truthful(pictures), cache, 1, limit=8)
+        | {"starter": judge_starter_scenes(SpatialLocalizer.from_pretrained("starter"), 6)},
     }
     text = report(facts)
     assert "Before that: 77 steps of 2 pictures from 8 scenes, seed 5." in text
     assert all(f"| {family} |" in text for family in facts["measured"]["families"])  # type: ignore[index]
+
+
+def test_the_command_measures_on_all_scenes_and_on_the_starters(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = ArgumentParser()
+    measure_localizer.add_arguments(parser)
+    file = tmp_path / "figures.json"
+    asked = ["--cache", str(cache), "--shards", "1", "--output", str(file)]
+    measure_localizer.run(parser.parse_args(asked))
+    figures = json.loads(file.read_text())
+    assert json.loads(capsys.readouterr().out) == figures
+    assert figures["scenes"] == 16 and 12 <= figures["starter"]["scenes"] <= 16
+    assert figures["starter"]["found"] > figures["found"] > 0.5
+    assert figures["starter"]["families"]["all"]["agreement"] > 0.9
+    with pytest.raises(ValueError, match="--shards must be at least 1; got 0"):
+        measure_localizer.run(parser.parse_args(["--shards", "0"]))

@@ -352,7 +352,7 @@ def _filled(table: dict[str, Any]) -> dict[str, Any]:
     [
         ({}, "exactly one of the tables .* got 0"),
         ({"pictures": {"folder": "a"}, "pairs": {"manifest": "b"}}, "got 2"),
-        ({"pictures": {}}, "'pictures' needs exactly one of 'folder' and 'manifest'"),
+        ({"pictures": {}}, "'pictures' needs exactly one of 'folder', 'manifest' and"),
         ({"pictures": {"folder": "a", "manifest": "b"}}, "'pictures' needs exactly one of"),
         ({"pairs": {}}, "'pairs' needs exactly one of 'manifest' and the table"),
         ({"pairs": {"manifest": "a", "beta": 0.0}}, "'pairs.beta' must be greater than 0"),
@@ -523,6 +523,8 @@ def test_a_checkpoint_of_something_else_a_full_disk_and_too_little_memory(
         LoraRun(r, Accelerator())
 
 
-@pytest.mark.parametrize("name", ["lora-smoke", "lora-dpo-flux-1x24gb", "lora-best-of-n-starter"])
+@pytest.mark.parametrize(
+    "name", ["lora-smoke", "lora-dpo-flux-1x24gb", "lora-best-of-n-starter", "lora-supervised-starter"]
+)
 def test_bundled_recipes(name: str) -> None:
     assert load_recipe(name, TrainLoraRecipe).optimizer.steps > 0

@@ -30,13 +30,10 @@ from spatial_trainers.flow.captions import (
     of_things,
 )
 from spatial_trainers.flow.layout import flow_layout
-from spatial_trainers.flow.scenes import sample_flow_scenes
 from spatial_trainers.flow.world import FlowWorld, bundled_world
-from spatial_trainers.localizer.evaluation import judge_rendered
-from spatial_trainers.scene_cache import pack_scenes
+from spatial_trainers.localizer.measure import judge_starter_scenes
 
 _FIRST_SEED = 3_000_000_000
-_RENDERED_SEED = 6_000_000_000
 TOKENS = 64
 """Text tokens; longer prompts are cut, and padding beyond that costs time and a little quality."""
 
@@ -189,7 +186,5 @@ def measure(
         "relations": result.relations,
         "prompts": len(asked),
     }
-    rendered = sample_flow_scenes(range(_RENDERED_SEED, _RENDERED_SEED + max(32, prompts)), world)
-    scenes = pack_scenes(rendered.scenes, rendered.rendering, rendered.closures)
-    table["judge on rendered scenes"] = judge_rendered(localizer, scenes)
+    table["judge on rendered scenes"] = judge_starter_scenes(localizer, max(32, prompts), world)
     return table

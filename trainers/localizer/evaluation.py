@@ -278,6 +278,21 @@ def _earlier_goes(facts: dict[str, Any] | None) -> list[str]:
     return lines
 
 
+def _rows(families: dict[str, dict[str, Any]]) -> list[str]:
+    """Return a table of verdicts in Markdown."""
+    return [
+        "| family | true ones | false ones | all | 95 % | ambiguous | held out |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {family} | {_figure(row['true'])} ({row['n_true']}) | {_figure(row['false'])} "
+            f"({row['n_false']}) | {_figure(row['agreement'])} | [{_figure(row['low'])}, "
+            f"{_figure(row['high'])}] | {_figure(row['ambiguous'])} | {_figure(row['held_out'])} "
+            f"({row['n_held_out']}) |"
+            for family, row in families.items()
+        ),
+    ]
+
+
 def report(facts: dict[str, Any]) -> str:
     """Return the model card's text for what `train_localizer.run` measured."""
     m, s = facts["measured"], facts["settings"]
@@ -315,16 +330,16 @@ def report(facts: dict[str, Any]) -> str:
         "belong to the validation and test splits. Statements about the wall or the floor are always",
         "ambiguous and left out, as are leaning_against and hanging_on, which boxes cannot decide.",
         "",
-        "| family | true ones | false ones | all | 95 % | ambiguous | held out |",
-        "|---|---|---|---|---|---|---|",
+        *_rows(m["families"]),
+        "",
+        "## On scenes as the starter generator draws them",
+        "",
+        f"{m['starter']['scenes']} scenes of the bundled flow model's world, large plain things: "
+        f"{_figure(m['starter']['found'])} of {m['starter']['things']}",
+        "things are found with kind and colour. Verdicts as above:",
+        "",
+        *_rows(m["starter"]["families"]),
     ]
-    for family, row in m["families"].items():
-        lines.append(
-            f"| {family} | {_figure(row['true'])} ({row['n_true']}) | {_figure(row['false'])} "
-            f"({row['n_false']}) | {_figure(row['agreement'])} | [{_figure(row['low'])}, "
-            f"{_figure(row['high'])}] | {_figure(row['ambiguous'])} | {_figure(row['held_out'])} "
-            f"({row['n_held_out']}) |"
-        )
     return "\n".join(lines) + "\n"
 
 

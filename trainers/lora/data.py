@@ -63,10 +63,17 @@ def read_pictures(recipe: PicturesRecipe) -> list[Example]:
 
     Raises:
         ValueError: If there is none, a caption is missing or empty, or a line of the manifest is unusable.
+        OSError: If pictures of scenes cannot be written.
     """
-    found = (
-        _manifest(Path(recipe.manifest)) if recipe.manifest else _folder(Path(recipe.folder), recipe.caption)
-    )
+    if recipe.folder:
+        found = _folder(Path(recipe.folder), recipe.caption)
+    elif recipe.manifest:
+        found = _manifest(Path(recipe.manifest))
+    else:
+        from spatial_trainers.lora.scene_pictures import render_pictures
+
+        assert recipe.scenes is not None
+        found = _manifest(render_pictures(recipe.scenes, progress=True))
     return [make_example(prompt, [ImageReference(path, None, "")]) for path, prompt in found]
 
 

@@ -13,6 +13,37 @@ from spatial_trainers.rl.recipe import BaseRecipe
 
 
 @dataclass(frozen=True)
+class PictureScenesRecipe:
+    """Pictures rendered from scenes of the bundled flow model's things, with prompts that are true of them.
+
+    Attributes:
+        cache: Folder; what lies there for the same settings is used again.
+        count: How many; the first ones do not depend on it.
+        relations: How many relations the prompts state, each number as often as the others.
+        held_out_family: Relation that they never state; "" for none.
+        seed: Another seed, other pictures.
+    """
+
+    cache: str
+    count: int
+    relations: tuple[int, ...] = (1, 2, 3, 4)
+    held_out_family: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: If a number is out of range.
+        """
+        if self.count < 1 or not self.relations or not all(1 <= n <= 10 for n in self.relations):
+            raise ValueError(
+                "'pictures.scenes' needs count >= 1 and relations from 1 to 10; got "
+                f"{self.count} and {list(self.relations)}."
+            )
+
+
+@dataclass(frozen=True)
 class PicturesRecipe:
     """Supervised fine-tuning on pictures with captions.
 
@@ -20,21 +51,25 @@ class PicturesRecipe:
         folder: Image files, each with its caption in a text file of the same name ("cat.png", "cat.txt").
         manifest: Or a JSONL file of objects with "image" (or "file_name"), relative to it, and "prompt" (or
             "text"), as `spatial scenes render` writes it.
+        scenes: Or pictures rendered from scenes.
         caption: For pictures of the folder without a text file; "" makes a missing one an error.
     """
 
     folder: str = ""
     manifest: str = ""
+    scenes: PictureScenesRecipe | None = None
     caption: str = ""
 
     def __post_init__(self) -> None:
         """Check that there is one source.
 
         Raises:
-            ValueError: If there is none, or there are two.
+            ValueError: If there is none, or there are several.
         """
-        if bool(self.folder) == bool(self.manifest):
-            raise ValueError("'pictures' needs exactly one of 'folder' and 'manifest'.")
+        if bool(self.folder) + bool(self.manifest) + (self.scenes is not None) != 1:
+            raise ValueError(
+                "'pictures' needs exactly one of 'folder', 'manifest' and the table [pictures.scenes]."
+            )
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,8 @@ class LoraRun:
         """Return the examples, or the prompts that have to be drawn first."""
         r = self.recipe
         if r.pictures is not None:
-            return read_pictures(r.pictures), []
+            with self.accelerator.main_process_first():
+                return read_pictures(r.pictures), []
         if r.best_of_n is not None:
             return [], [prompt.text for prompt in load_prompts(r.best_of_n.prompts)]
         assert r.pairs is not None
@@ -335,4 +336,6 @@ def _fixed(recipe: TrainLoraRecipe) -> dict[str, Any]:
                 del part[key]
     if table["pairs"] and table["pairs"]["scenes"]:
         del table["pairs"]["scenes"]["cache"], table["pairs"]["scenes"]["processes"]
+    if table["pictures"] and table["pictures"]["scenes"]:
+        del table["pictures"]["scenes"]["cache"]
     return table

@@ -15,7 +15,7 @@ from typing import Literal
 
 from spatial_core.language.parser import parse_prompt
 from spatial_core.scenes.captions import Mode, plan_caption, write
-from spatial_core.scenes.closure import Statement
+from spatial_core.scenes.closure import Closure
 from spatial_core.scenes.layout import sample_layout
 from spatial_core.scenes.objects import OBJECT_KINDS
 from spatial_core.scenes.sampling import estimated_closures
@@ -210,10 +210,7 @@ def write_prompts(
         for scene, closure, number in zip(scenes, estimated_closures(scenes), seeds, strict=True):
             rng = Random(f"prompt|{split}|{number}")
             wanted = relations[len(found) % len(relations)]
-            pool = caption_pool(
-                scene, closure.statements(), mirrored=False, held_out_family=held_out_family, split=split
-            )
-            text = _worded(scene, of_things(pool), wanted, rng)
+            text = word_prompt(scene, closure, wanted, rng, held_out_family=held_out_family, split=split)
             if text and text not in found and len(found) < count:
                 found[text] = Prompt(text, wanted)
         tries = 0 if len(found) > before else tries + 1
@@ -235,10 +232,31 @@ def _full_scene(seed: int, num_relations: int) -> Scene:
     return sample_layout(rng.getrandbits(62), num_named=rng.randint(min(6, 2 + num_relations // 2), 7))
 
 
-def _worded(scene: Scene, pool: Sequence[Statement], count: int, rng: Random) -> str | None:
-    """Return a prompt that makes exactly `count` of the statements in `pool`; None if it has not so many."""
+def word_prompt(
+    scene: Scene,
+    closure: Closure,
+    count: int,
+    rng: Random,
+    *,
+    held_out_family: str = "",
+    split: Split = "train",
+) -> str | None:
+    """Return a prompt that makes exactly `count` true statements; None if there are not so many to make.
+
+    Args:
+        scene: What it speaks of.
+        closure: What is true of it.
+        count: Relations stated.
+        rng: Source of randomness.
+        held_out_family, split: See `write_prompts`.
+    """
+    pool = caption_pool(
+        scene, closure.statements(), mirrored=False, held_out_family=held_out_family, split=split
+    )
     things = {i for i, o in enumerate(scene.objects) if o.named and OBJECT_KINDS[o.kind].category == "object"}
-    drawn = choose(rng, pool, count, prefer=lambda s: 1.0 if {s.subject, *s.objects} <= things else 0.35)
+    drawn = choose(
+        rng, of_things(pool), count, prefer=lambda s: 1.0 if {s.subject, *s.objects} <= things else 0.35
+    )
     if len(drawn) < count:
         return None
     stated = [drawn[i] for i in arrange(rng, drawn)]
