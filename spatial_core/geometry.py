@@ -61,10 +61,8 @@ in widths of the larger one; behind, BACK_EDGE of the width by which the support
 since a table reaches far back. In 600 exact scenes, 99 % of the things behind another of about their size
 were at least .18 behind it, and 95 % of those that rested on one were before its middle."""
 
-DEPTH_SLACK = 0.06
-"""Error of distances, as a relative difference, allowed on top of that: the localizer's are off by 7 % in the
-mean. At .02 it made a quarter of the things that rest on others in the starter's scenes stand behind them; at
-.06 an eighth, while .0015 instead of .0008 of those that do not rest are said to."""
+DISTANCE_ERROR = 0.02
+"""Error of distances, as a relative difference, allowed on top of that where they are known exactly."""
 
 IN_LINE = 1.2
 """Sideways offset in mean widths up to which the nearer thing is "in front of" the other: not beside it."""
@@ -170,6 +168,7 @@ class _View:
     image_size: tuple[int, int] | None
     distance_range: Tensor | None
     part: frozenset[str]
+    distance_error: float
 
     @property
     def subject(self) -> _Box:
@@ -199,6 +198,7 @@ def judge(
     image_size: tuple[int, int] | None = None,
     distance_range: Tensor | None = None,
     part: str = "",
+    distance_error: float = DISTANCE_ERROR,
 ) -> Verdicts:
     """Return whether `relation` holds of the participants, for every item of a batch.
 
@@ -215,6 +215,7 @@ def judge(
             need it, or the distances of at least two participants, whose range is then taken for the scene's.
         part: Part of the (first) object that anchors the relation, as the prompt puts it: "upper-left
             corner", "back edge", "right side". Words that name no side leave the whole object.
+        distance_error: Relative difference by which `distances` may be off before they rule contact out.
 
     Returns:
         Verdicts of shape [B]. A non-finite or empty box among the participants is ambiguous.
@@ -231,6 +232,7 @@ def judge(
             image_size=image_size,
             distance_range=distance_range,
             part=part,
+            distance_error=distance_error,
         )
     )
 
@@ -244,6 +246,7 @@ def margins(
     image_size: tuple[int, int] | None = None,
     distance_range: Tensor | None = None,
     part: str = "",
+    distance_error: float = DISTANCE_ERROR,
 ) -> Tensor:
     """Return what `judge` goes by: margins [B] in [-1, 1], NaN where the relation cannot be decided.
 
@@ -266,7 +269,7 @@ def margins(
     if distance_range is None and distances is not None and distances.shape[1] > 1:
         distance_range = torch.stack([distances.amin(1), distances.amax(1)], dim=1)
     scene = None if distance_range is None else distance_range.to(boxes)
-    margin = _RULES[relation](_View(participants, image_size, scene, _sides(part)))
+    margin = _RULES[relation](_View(participants, image_size, scene, _sides(part), distance_error))
     return torch.where(proper.all(-1), margin.clamp(-1, 1), torch.nan)
 
 
@@ -630,7 +633,7 @@ def _touching(
     behind = farther * larger + back_edge * (o.width - s.width).clamp(min=0)
     # Without the picture's size, things are taken to be large in it, so that little is ruled out.
     side = larger / 0.6 if view.image_size is None else max(view.image_size)
-    allowed = torch.where(difference > 0, nearer * larger, behind) / side + DEPTH_SLACK
+    allowed = torch.where(difference > 0, nearer * larger, behind) / side + view.distance_error
     return (1 - difference.abs() / allowed).nan_to_num(nan=1.0)
 
 

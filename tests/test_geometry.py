@@ -191,6 +191,16 @@ def test_contact_is_ruled_out_by_distance() -> None:
     assert state("inside", apple, bowl, distances=[6.0, 2.0]) == FALSE
 
 
+def test_estimated_distances_may_be_further_off_before_they_rule_contact_out() -> None:
+    boxes = torch.tensor([[[40.0, 20.0, 60.0, 50.0], [35.0, 45.0, 65.0, 90.0]]], dtype=torch.float64)
+    behind = torch.tensor([[2.15, 2.0]], dtype=torch.float64)
+    known = {"distances": behind, "image_size": (128, 128)}
+    exact, estimated = (judge("on", boxes, **known, distance_error=e) for e in (0.02, 0.06))  # type: ignore[arg-type]
+    assert int(exact.state) == FALSE and int(estimated.state) == TRUE
+    # What scenes are told by: another default would change every pair and prompt that was published.
+    assert torch.equal(judge("on", boxes, **known).margin, exact.margin)  # type: ignore[arg-type]
+
+
 def test_what_is_behind_does_not_rest_on_what_hides_its_foot() -> None:
     # One pair of boxes: a bottle on a cube, or farther back and partly behind it.
     bottle, cube = (50, 20, 60, 52), (40, 48, 70, 78)
