@@ -17,6 +17,7 @@ from spatial_core.localizer_network import DenseFields
 from spatial_core.scenes.sampling import sample_scenes
 from spatial_trainers import scene_cache
 from spatial_trainers.commands import measure_localizer
+from spatial_trainers.flow.judge import judge_starter_scenes
 from spatial_trainers.learning_rate import plateau_factor
 from spatial_trainers.localizer import data as localizer_data
 from spatial_trainers.localizer import train as train_localizer
@@ -32,7 +33,6 @@ from spatial_trainers.localizer.data import (
     worse,
 )
 from spatial_trainers.localizer.evaluation import evaluate, report
-from spatial_trainers.localizer.measure import judge_starter_scenes
 from spatial_trainers.localizer.train import LocalizerSettings, losses, run
 from spatial_trainers.scene_cache import COLOR_NAMES, KINDS, PATTERN_NAMES, build_shard
 

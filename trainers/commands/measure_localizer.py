@@ -34,10 +34,10 @@ def run(args: argparse.Namespace) -> None:
 
     from spatial_core.atomic_files import write_text
     from spatial_core.localizer import SpatialLocalizer
-    from spatial_trainers.localizer.measure import measure
+    from spatial_trainers.flow.judge import measure_judge
 
     localizer = SpatialLocalizer.from_pretrained(args.localizer)
-    table = measure(localizer, args.cache, args.shards, processes=os.cpu_count() or 1)
+    table = measure_judge(localizer, args.cache, args.shards, processes=os.cpu_count() or 1)
     text = json.dumps(table, indent=1)
     if args.output:
         write_text(args.output, text + "\n")

@@ -29,9 +29,9 @@ from spatial_trainers.flow.captions import (
     name_things,
     of_things,
 )
+from spatial_trainers.flow.judge import judge_starter_scenes
 from spatial_trainers.flow.layout import flow_layout
 from spatial_trainers.flow.world import FlowWorld, bundled_world
-from spatial_trainers.localizer.measure import judge_starter_scenes
 
 _FIRST_SEED = 3_000_000_000
 TOKENS = 64

@@ -294,7 +294,11 @@ def _rows(families: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def report(facts: dict[str, Any]) -> str:
-    """Return the model card's text for what `train_localizer.run` measured."""
+    """Return the model card's text for what `train_localizer.run` measured.
+
+    Args:
+        facts: As it writes them; "measured" may hold what `spatial measure-localizer` gives instead.
+    """
     m, s = facts["measured"], facts["settings"]
     alarms = m["false_alarms"]
     lines = [
@@ -331,15 +335,19 @@ def report(facts: dict[str, Any]) -> str:
         "ambiguous and left out, as are leaning_against and hanging_on, which boxes cannot decide.",
         "",
         *_rows(m["families"]),
-        "",
-        "## On scenes as the starter generator draws them",
-        "",
-        f"{m['starter']['scenes']} scenes of the bundled flow model's world, large plain things: "
-        f"{_figure(m['starter']['found'])} of {m['starter']['things']}",
-        "things are found with kind and colour. Verdicts as above:",
-        "",
-        *_rows(m["starter"]["families"]),
     ]
+    if "starter" in m:
+        found = m["starter"]
+        lines += [
+            "",
+            "## On scenes as the starter generator draws them",
+            "",
+            f"{found['scenes']} scenes of the bundled flow model's world, large plain things: "
+            f"{_figure(found['found'])} of {found['things']}",
+            "things are found with kind and colour. Verdicts as above:",
+            "",
+            *_rows(found["families"]),
+        ]
     return "\n".join(lines) + "\n"
 
 

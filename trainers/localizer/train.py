@@ -29,8 +29,7 @@ from spatial_trainers.checkpoint import Resumable
 from spatial_trainers.cpu_precision import cpu_autocast
 from spatial_trainers.learning_rate import plateau_factor
 from spatial_trainers.localizer.data import BatchStream, LocalizerBatch, load_pictures, starter_config
-from spatial_trainers.localizer.evaluation import report
-from spatial_trainers.localizer.measure import measure
+from spatial_trainers.localizer.evaluation import evaluate, report
 from spatial_trainers.muon import Muon
 from spatial_trainers.scene_cache import build_cache
 
@@ -225,7 +224,7 @@ def run(settings: LocalizerSettings) -> dict[str, Any]:
     folder = out / "localizer"
     localizer.save_pretrained(folder)
     # What is measured is the file, in its half precision.
-    measured = measure(SpatialLocalizer.from_pretrained(folder), settings.cache, settings.validation_shards)
+    measured = evaluate(SpatialLocalizer.from_pretrained(folder), settings.cache, settings.validation_shards)
     facts: dict[str, Any] = {
         "settings": {k: v for k, v in asdict(settings).items() if k not in _PLACES},
         "went_on_from": _earlier(settings.init_from),

@@ -15,7 +15,7 @@ _FIRST_SEED = 9_000_000_000
 """Beyond the seeds of all scenes that anything is trained or asked with."""
 
 
-def measure(
+def measure_judge(
     localizer: SpatialLocalizer, cache: str | Path, shards: int, *, processes: int = 1
 ) -> dict[str, Any]:
     """Return the figures of `evaluate`, and under "starter" those of `judge_starter_scenes` of as many.
